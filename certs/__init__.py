@@ -1,0 +1,1 @@
+"""Certificates that Stoker makes, stores, publishes and serves without anybody's help."""

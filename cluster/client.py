@@ -1,0 +1,122 @@
+"""Raw JSON over one connection pool to the API server; what it refuses becomes an error of our own tree."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import msgspec
+
+from cluster.access import Access
+from model.errors import ApiError, Conflict, ConnectionFailed, Expired, NotFound
+
+USER_AGENT: Final = "stoker"
+REQUEST_SECONDS: Final = 30.0
+CONNECTIONS: Final = 64
+
+JSON_PATCH: Final = "application/json-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+
+_ERRORS: Final[Mapping[int, type[ApiError]]] = {404: NotFound, 409: Conflict, 410: Expired}
+
+
+class _Status(msgspec.Struct, frozen=True):
+    """What of a `Status` object makes an error message."""
+
+    message: str = ""
+    reason: str = ""
+
+
+class ApiClient:
+    """A client of one API server. Paths are absolute (`/api/v1/nodes`); bodies are JSON-serialisable values.
+
+    Every method raises ApiError (or the subclass of its status) when the server refuses, ConnectionFailed when it
+    cannot be reached or does not answer in time.
+    """
+
+    def __init__(self, access: Access, *, connections: int = CONNECTIONS) -> None:
+        self._access = access
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=access.ssl_context),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            auto_decompress=True,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def get(self, path: str, **query: str | int) -> Any:
+        return msgspec.json.decode(await self.get_bytes(path, **query))
+
+    async def get_bytes(self, path: str, **query: str | int) -> bytes:
+        async with self._request("GET", path, query=query) as response:
+            return await response.read()
+
+    async def create(self, path: str, body: Any, **query: str | int) -> Any:
+        """POST an object to its collection; Conflict where it exists already."""
+        return await self._send("POST", path, body, "application/json", query)
+
+    async def update(self, path: str, body: Any, **query: str | int) -> Any:
+        """PUT a whole object; a `metadata.resourceVersion` in it is a precondition (Conflict where it is not met)."""
+        return await self._send("PUT", path, body, "application/json", query)
+
+    async def patch(self, path: str, body: Any, content_type: str = MERGE_PATCH, **query: str | int) -> Any:
+        """PATCH an object. In a merge patch `metadata.uid` and `metadata.resourceVersion` are preconditions."""
+        return await self._send("PATCH", path, body, content_type, query)
+
+    async def delete(self, path: str, body: Any = None, **query: str | int) -> None:
+        """DELETE an object; `body` may be DeleteOptions with preconditions."""
+        await self._send("DELETE", path, body, "application/json", query)
+
+    @asynccontextmanager
+    async def stream(self, path: str, query: Mapping[str, str | int]) -> AsyncIterator[aiohttp.StreamReader]:
+        """The body of a long answer (a watch) as a stream without a deadline; the caller watches over its silence."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        async with self._request("GET", path, query=query, timeout=timeout) as response:
+            yield response.content
+
+    async def _send(self, method: str, path: str, body: Any, content_type: str, query: Mapping[str, str | int]) -> Any:
+        data = b"" if body is None else msgspec.json.encode(body)
+        headers = {"Content-Type": content_type}
+        async with self._request(method, path, query=query, data=data, headers=headers) as response:
+            return msgspec.json.decode(await response.read())
+
+    @asynccontextmanager
+    async def _request(
+        self, method: str, path: str, *, query: Mapping[str, str | int], **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = dict(options.pop("headers", {}))
+        if authorization := await self._access.authorization():
+            headers["Authorization"] = authorization
+        url = f"{self._access.server}{path}"
+        try:
+            async with self._session.request(method, url, params=query, headers=headers, **options) as response:
+                if response.status >= 400:
+                    raise _refusal(method, path, response.status, await response.read())
+                yield response
+        except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+            what = str(error) or type(error).__name__
+            raise ConnectionFailed(f"{method} {path}: no answer from {self._access.server} ({what})") from error
+
+
+def _refusal(method: str, path: str, status: int, body: bytes) -> ApiError:
+    try:
+        answer = msgspec.json.decode(body, type=_Status)
+    except msgspec.MsgspecError:
+        answer = _Status(message=body[:200].decode(errors="replace"))
+    kind = _ERRORS.get(status, ApiError)
+    return kind(f"{method} {path}: {status} {answer.message}", status=status, reason=answer.reason)

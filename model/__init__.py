@@ -1,0 +1,1 @@
+"""What Stoker knows and how it decides: values and pure functions, no I/O and no clocks."""

@@ -1,0 +1,40 @@
+"""The names that Stoker writes into a cluster or reads from one. Each is a contract: none may change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "stoker.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+PROFILE_LABEL: Final = "stoker.dev/profile"
+"""On a namespace: the TenantProfile its pods get."""
+
+PROFILE_ANNOTATION: Final = "stoker.dev/profile"
+"""On a pod: the TenantProfile it got at admission."""
+
+FORECAST_ANNOTATION: Final = "stoker.dev/forecast"
+"""On a pod or on an event about it: the forecast as compact JSON (node, seconds, terms)."""
+
+RUNTIME_RESTARTED_ANNOTATION: Final = "stoker.dev/runtime-restarted-at"
+"""On a node: when containerd was last seen to be restarted, RFC 3339."""
+
+WARM_NODE_GATE: Final = "stoker.dev/warm-node"
+"""The scheduling gate that the placement controller opens."""
+
+NAMESPACE: Final = "stoker-system"
+SERVICE: Final = "stoker"
+CA_SECRET: Final = "stoker-ca"  # noqa: S105 - the name of an object, not a secret
+WEBHOOK_CONFIGURATION: Final = "stoker"
+SCHEDULER: Final = "stoker-scheduler"
+
+# Names that others own.
+KATA_LABEL: Final = "katacontainers.io/kata-runtime"
+"""On a node, by kata-deploy: "false" while it installs, "true" once installed."""
+
+KATA_DEPLOY: Final = "kata-deploy"
+"""Value of the label `name` on kata-deploy's pods."""
+
+MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
+ARCHITECTURE_LABEL: Final = "kubernetes.io/arch"
