@@ -21,15 +21,15 @@ class ControlPlaneSettings:
     controller_manager: bool = True
     """Whether kube-controller-manager runs: service accounts, namespaces' ends, node lifecycle, Deployments, Jobs.
 
-    Without it nobody makes the service account `default` of a namespace, so the admission plugin that wants one in every
-    pod is switched off; new nodes keep the taint `node.kubernetes.io/not-ready` until somebody takes it off."""
+    Without it nobody makes the service account `default` of a namespace, so the admission plugin that wants one in
+    every pod is switched off; new nodes keep the taint `node.kubernetes.io/not-ready` until somebody takes it off."""
 
     node_monitor_grace_period_seconds: int = 50
     """After so many seconds without a heartbeat a node becomes Unknown; 50 is Kubernetes' own default."""
 
     max_requests_inflight: int = 3000
-    """Reading requests at once (Kubernetes: 400). On one machine clients, server and store share the processors anyway, so
-    a limit made for a fleet of API servers would only turn a burst of the lab into 429s."""
+    """Reading requests at once (Kubernetes: 400). On one machine clients, server and store share the processors anyway,
+    so a limit made for a fleet of API servers would only turn a burst of the lab into 429s."""
 
     max_mutating_requests_inflight: int = 1000
     """Writing requests at once (Kubernetes: 200); priority and fairness divides the sum of both among its levels."""
@@ -95,18 +95,21 @@ def apiserver(
     return words
 
 
-def controller_manager(  # noqa: PLR0913
-    program: Path,
-    port: int,
-    kubeconfig: Path,
-    serving: CredentialFiles,
-    trust: ApiServerFiles,
-    settings: ControlPlaneSettings,
+@dataclass(frozen=True, slots=True)
+class ClientFiles:
+    """What a controller or scheduler reads: who it is to the API server, and what it serves its own pages with."""
+
+    kubeconfig: Path
+    serving: CredentialFiles
+
+
+def controller_manager(
+    program: Path, port: int, files: ClientFiles, trust: ApiServerFiles, settings: ControlPlaneSettings
 ) -> list[str]:
     return [
         str(program),
-        *_serving_words(port, kubeconfig, serving),
-        f"--kubeconfig={kubeconfig}",
+        *_serving_words(port, files),
+        f"--kubeconfig={files.kubeconfig}",
         f"--root-ca-file={trust.client_ca}",
         f"--service-account-private-key-file={trust.service_accounts.key}",
         "--use-service-account-credentials",
@@ -118,22 +121,20 @@ def controller_manager(  # noqa: PLR0913
     ]
 
 
-def scheduler(
-    program: Path, port: int, kubeconfig: Path, serving: CredentialFiles, configuration: Path, verbosity: int
-) -> list[str]:
+def scheduler(program: Path, port: int, files: ClientFiles, configuration: Path, verbosity: int) -> list[str]:
     return [
         str(program),
-        *_serving_words(port, kubeconfig, serving),
+        *_serving_words(port, files),
         f"--config={configuration}",
         f"--v={verbosity}",
     ]
 
 
 def scheduler_configuration(configuration: Mapping[str, Any], kubeconfig: Path) -> dict[str, Any]:
-    """`configuration` completed by what this machine decides: who the scheduler is, that it is alone, and its API limits.
+    """`configuration` completed by what this machine decides: who the scheduler is, that it is alone, its API limits.
 
-    What is given wins, but for the kubeconfig. The limits are far above kube-scheduler's own 50 requests a second, which
-    would be what a burst measures.
+    What is given wins, but for the kubeconfig. The limits are far above kube-scheduler's own 50 requests a second,
+    which would be what a burst measures.
     """
     return {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
@@ -149,12 +150,12 @@ def scheduler_configuration(configuration: Mapping[str, Any], kubeconfig: Path) 
     }
 
 
-def _serving_words(port: int, kubeconfig: Path, serving: CredentialFiles) -> list[str]:
+def _serving_words(port: int, files: ClientFiles) -> list[str]:
     return [
         f"--bind-address={LOOPBACK}",
         f"--secure-port={port}",
-        f"--tls-cert-file={serving.certificate}",
-        f"--tls-private-key-file={serving.key}",
-        f"--authentication-kubeconfig={kubeconfig}",
-        f"--authorization-kubeconfig={kubeconfig}",
+        f"--tls-cert-file={files.serving.certificate}",
+        f"--tls-private-key-file={files.serving.key}",
+        f"--authentication-kubeconfig={files.kubeconfig}",
+        f"--authorization-kubeconfig={files.kubeconfig}",
     ]

@@ -1,4 +1,4 @@
-"""A real control plane on this machine: etcd, kube-apiserver, kube-controller-manager and any number of kube-schedulers.
+"""A real control plane on this machine: etcd, kube-apiserver, kube-controller-manager, any number of kube-schedulers.
 
     async with ControlPlane.start(programs) as control_plane:
         await control_plane.start_scheduler("default-scheduler", {})
@@ -14,7 +14,7 @@ import signal
 import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ import aiohttp
 import yaml
 
 from lab import commandlines
-from lab.commandlines import LOOPBACK, ApiServerFiles, ControlPlaneSettings
+from lab.commandlines import LOOPBACK, ApiServerFiles, ClientFiles, ControlPlaneSettings
 from lab.credentials import APISERVER_IDENTITIES, Credentials
 from lab.processes import Check, Process, start_on_free_ports
 from lab.toolchain import Programs
@@ -114,14 +114,13 @@ class ControlPlane:
         """
         if name in self.schedulers and self.schedulers[name].running:
             raise LabError(f"a scheduler {name} runs already; stop it or choose another name")
-        kubeconfig = self.kubeconfig_for("system:kube-scheduler")
-        serving = self._credentials.serving_files(name)
+        files = self._client_files("system:kube-scheduler", name)
         path = self.directory / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(commandlines.scheduler_configuration(configuration, kubeconfig)))
+        path.write_text(yaml.safe_dump(commandlines.scheduler_configuration(configuration, files.kubeconfig)))
 
         def build(ports: Sequence[int]) -> Process:
             command = commandlines.scheduler(
-                self.programs.kube_scheduler, ports[0], kubeconfig, serving, path, self.settings.verbosity
+                self.programs.kube_scheduler, ports[0], files, path, self.settings.verbosity
             )
             return self._process(name, command, f"https://{LOOPBACK}:{ports[0]}/readyz")
 
@@ -139,7 +138,11 @@ class ControlPlane:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        output, complaint = await child.communicate(None if stdin is None else stdin.encode())
+        try:
+            output, complaint = await child.communicate(None if stdin is None else stdin.encode())
+        finally:
+            if child.returncode is None:
+                child.kill()
         if child.returncode != 0:
             raise LabError(f"kubectl {' '.join(arguments)} failed: {complaint.decode(errors='replace').strip()}")
         return output.decode()
@@ -170,18 +173,20 @@ class ControlPlane:
         self.admin_kubeconfig = self.kubeconfig_for("kubernetes-admin", ADMIN_GROUPS)
 
     async def _start_controller_manager(self) -> None:
-        kubeconfig = self.kubeconfig_for("system:kube-controller-manager")
-        serving = self._credentials.serving_files("kube-controller-manager")
+        files = self._client_files("system:kube-controller-manager", "kube-controller-manager")
 
         def build(ports: Sequence[int]) -> Process:
             command = commandlines.controller_manager(
-                self.programs.kube_controller_manager, ports[0], kubeconfig, serving, self._files, self.settings
+                self.programs.kube_controller_manager, ports[0], files, self._files, self.settings
             )
             return self._process("kube-controller-manager", command, f"https://{LOOPBACK}:{ports[0]}/healthz")
 
         self.controller_manager = await self._start(1, build)
 
-    async def _start(self, ports: int, build: Any) -> Process:
+    def _client_files(self, user: str, program: str) -> ClientFiles:
+        return ClientFiles(self.kubeconfig_for(user), self._credentials.serving_files(program))
+
+    async def _start(self, ports: int, build: Callable[[Sequence[int]], Process]) -> Process:
         process = await start_on_free_ports(ports, build)
         self._started.append(process)
         return process

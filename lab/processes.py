@@ -1,7 +1,7 @@
 """Child processes that never outlive this one, and the ports they listen on.
 
-On Linux the kernel kills a child as soon as the *thread* that started it ends (PR_SET_PDEATHSIG), even when that end is a
-SIGKILL. So start processes from an event loop that lives as long as they should, as a rule the main thread's.
+On Linux the kernel kills a child as soon as the *thread* that started it ends (PR_SET_PDEATHSIG), even when that end is
+a SIGKILL. So start processes from an event loop that lives as long as they should, as a rule the main thread's.
 """
 
 from __future__ import annotations
@@ -134,11 +134,13 @@ class Process:
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:
             raise LabError(
-                f"{self.name} was not ready after {self.deadline_seconds:g} s; its log, {self.log}, ends with:\n{self.tail()}"
+                f"{self.name} was not ready after {self.deadline_seconds:g} s; {self._log_ends()}"
             ) from error
-        tail = self.tail()
-        message = f"{self.name} ended with status {child.returncode} before it was ready; its log, {self.log}, ends with:\n{tail}"
-        raise PortTaken(message) if "address already in use" in tail else LabError(message)
+        message = f"{self.name} ended with status {child.returncode} before it was ready; {self._log_ends()}"
+        raise PortTaken(message) if "address already in use" in message.lower() else LabError(message)
+
+    def _log_ends(self) -> str:
+        return f"its log, {self.log}, ends with:\n{self.tail()}"
 
 
 def free_ports(count: int) -> list[int]:

@@ -5,12 +5,11 @@ The defaults of `startup` are the first seed benchmark's figures (Kata on a c6i.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from model import names
 from model.errors import InvalidProfile
 
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
@@ -137,16 +136,10 @@ class TenantProfile(_Schema):
     spec: ProfileSpec
 
     @classmethod
-    def from_object(cls, manifest: dict[str, Any]) -> TenantProfile:
-        """Read a TenantProfile object as the API server stores it; raises InvalidProfile."""
-        metadata = manifest.get("metadata")
-        name = metadata.get("name", "?") if isinstance(metadata, dict) else "?"
-        if manifest.get("apiVersion") != names.API_VERSION or manifest.get("kind") != "TenantProfile":
-            raise InvalidProfile(
-                f"{manifest.get('kind')} of {manifest.get('apiVersion')} is not a TenantProfile of {names.API_VERSION}"
-            )
+    def from_spec(cls, name: str, spec: object) -> TenantProfile:
+        """Read the `spec` of a TenantProfile object as the API server stores it; raises InvalidProfile."""
         try:
-            return cls.model_validate({"name": name, "spec": manifest.get("spec", {})})
+            return cls.model_validate({"name": name, "spec": spec})
         except ValidationError as error:
             complaints = "; ".join(_complaint(item["loc"], item["msg"]) for item in error.errors())
             raise InvalidProfile(f"TenantProfile {name!r}: {complaints}") from error

@@ -1,0 +1,1 @@
+"""What the servers share: requests with limits and deadlines, answers in sentences, logs, metrics, health."""

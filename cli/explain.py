@@ -1,0 +1,159 @@
+"""`stoker explain POD`: the forecast of every node for one pod, term by term, and what kube-scheduler did with it.
+
+It computes from a list of its own what the service computes from its watch, by the same functions, so that it answers
+while Stoker is down, and for whoever may read nodes and pods.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from cli.options import Kubeconfig, TimeScale
+from cli.output import Column, Output, OutputOption, render
+from model import names
+from model.errors import InvalidInput, NotFound
+from model.forecast import TERM_NAMES
+
+if TYPE_CHECKING:
+    from cluster import wire
+    from cluster.client import ApiClient
+    from cluster.snapshot import Snapshot
+
+COLUMNS = (
+    Column("NODE", "node"),
+    Column("ARCH", "architecture", wide=True),
+    Column("SCORE", "score", right=True),
+    Column("SECONDS", "seconds", right=True),
+    *(Column(name.upper(), f"terms.{name}", right=True) for name in TERM_NAMES),
+    Column("WHY", "why"),
+)
+
+
+def explain(
+    pod: Annotated[str, typer.Argument(help="The pod, as NAME or NAMESPACE/NAME.")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="The pod's namespace.")] = "default",
+    output: OutputOption = Output.TABLE,
+    kubeconfig: Kubeconfig = None,
+    time_scale: TimeScale = 1.0,
+) -> None:
+    """Show the seconds until a pod would be ready, for every node, and what kube-scheduler did."""
+    parts = pod.split("/")
+    if len(parts) > 2 or not all(parts):
+        raise InvalidInput(f"{pod!r} is not a pod; write NAME or NAMESPACE/NAME")
+    namespace = parts[0] if len(parts) == 2 else namespace
+    answer = asyncio.run(_explain(namespace, parts[-1], kubeconfig, time_scale))
+    if output in (Output.JSON, Output.YAML):
+        typer.echo(render(answer, output, COLUMNS))
+    else:
+        typer.echo(_as_text(answer, output))
+
+
+async def _explain(namespace: str, name: str, kubeconfig: Path | None, time_scale: float) -> dict[str, Any]:
+    from cli.reading import read_cluster
+    from cluster import wire
+
+    async with read_cluster(kubeconfig, time_scale) as (client, snapshot):
+        try:
+            raw = await client.get_bytes(f"/api/v1/namespaces/{namespace}/pods/{name}")
+        except NotFound as error:
+            raise InvalidInput(f"there is no pod {name!r} in namespace {namespace!r}") from error
+        pod = msgspec.json.decode(raw, type=wire.Pod)
+        events = await _events_of(client, pod)
+        return {
+            "pod": {
+                "namespace": namespace,
+                "name": name,
+                "phase": pod.status.phase,
+                "node": pod.spec.node_name or None,
+            },
+            **_forecasts(snapshot, pod),
+            "scheduler": _scheduling(pod, events),
+        }
+
+
+async def _events_of(client: ApiClient, pod: wire.Pod) -> list[wire.Event]:
+    from cluster import wire
+
+    selector = f"involvedObject.uid={pod.metadata.uid}"
+    raw = await client.get_bytes(f"/api/v1/namespaces/{pod.metadata.namespace}/events", fieldSelector=selector)
+    items = msgspec.json.decode(raw, type=wire.ObjectList).items
+    events = [msgspec.json.decode(item, type=wire.Event) for item in items]
+    return sorted(events, key=lambda event: event.last_seen or event.metadata.creation_timestamp)
+
+
+def _forecasts(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any]:
+    """The profile, and a row for each node, best first; a note instead where Stoker has no say."""
+    from cluster.translation import is_starting, pod_needs
+    from extender.verdicts import priorities
+
+    tenancy = snapshot.tenancy
+    named = pod.metadata.annotations.get(names.PROFILE_ANNOTATION)
+    profile = tenancy.profile(named) if named else None
+    if profile is None:
+        known = f"its profile {named!r} does not exist" if named else f"it has no annotation {names.PROFILE_ANNOTATION}"
+        note = f"not a tenant's pod for Stoker: {known}"
+        return {"profile": named, "note": note, "nodes": []}
+    facts = [
+        # Its own start is no contention for itself.
+        node.with_more_starting(-1.0) if node.name == pod.spec.node_name and is_starting(pod) else node
+        for node in snapshot.fleet.nodes()
+    ]
+    needs = pod_needs(pod, tenancy.handler_of)
+    result = priorities(needs, profile.spec, facts, snapshot.fleet, snapshot.clock.now())
+    rows = [
+        {
+            "node": node.name,
+            "architecture": node.architecture,
+            "score": score,
+            "seconds": None if forecast.impossible else round(forecast.seconds, 1),
+            "terms": {term.name: round(term.seconds, 1) for term in forecast.terms},
+            "why": forecast.impossible
+            or "; ".join(f"{t.name}: {t.note}" for t in forecast.terms if t.note and t.seconds),
+        }
+        for node, forecast, score in zip(facts, result.forecasts, result.scores, strict=True)
+        if forecast is not None
+    ]
+    return {"profile": profile.name, "nodes": sorted(rows, key=_rank)}
+
+
+def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
+    return row["seconds"] is None, row["seconds"] or 0.0, row["node"]
+
+
+def _scheduling(pod: wire.Pod, events: list[wire.Event]) -> dict[str, Any]:
+    """What the scheduler did: the scheduler's name, the condition, its events, and the forecast told at the time."""
+    from cluster.translation import condition
+
+    scheduled = condition(pod.status.conditions, "PodScheduled")
+    told = [text for event in events if (text := event.metadata.annotations.get(names.FORECAST_ANNOTATION))]
+    return {
+        "name": pod.spec.scheduler_name,
+        "condition": f"PodScheduled={scheduled.status} {scheduled.reason}".strip() if scheduled else None,
+        "forecast_at_placement": msgspec.json.decode(told[-1]) if told else None,
+        "events": [
+            {"time": event.last_seen, "reason": event.reason, "message": event.message}
+            for event in events
+            if event.reason in ("Scheduled", "FailedScheduling", "Preempted", "Forecast")
+        ],
+    }
+
+
+def _as_text(answer: dict[str, Any], output: Output) -> str:
+    pod, scheduler = answer["pod"], answer["scheduler"]
+    where = f"on node {pod['node']}" if pod["node"] else "not bound to a node"
+    lines = [
+        f"Pod {pod['namespace']}/{pod['name']}: {pod['phase']}, {where}; profile {answer['profile'] or 'none'}",
+        "",
+    ]
+    if answer["nodes"]:
+        lines += ["Seconds until it would be ready, if it were placed now:", render(answer["nodes"], output, COLUMNS)]
+    else:
+        lines.append(answer.get("note", "there are no nodes"))
+    lines += ["", f"What the scheduler {scheduler['name']} did: {scheduler['condition'] or 'nothing yet'}"]
+    lines += [f"  {item['time'] or '-'}  {item['reason']}: {item['message']}" for item in scheduler["events"]]
+    return "\n".join(lines)

@@ -1,0 +1,54 @@
+"""The `stoker` command and its subcommands. Whatever is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli import certs, explain, lab, manifests, nodes, serve
+from model.errors import StokerError
+
+app = typer.Typer(
+    name="stoker",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps nodes hot and puts tenants' sandboxes on them, by a forecast of the seconds until a pod is ready.",
+)
+app.command("serve")(serve.serve)
+app.command("explain")(explain.explain)
+app.command("nodes")(nodes.nodes)
+app.add_typer(certs.app, name="certs")
+app.add_typer(manifests.app, name="manifests")
+app.add_typer(lab.app, name="lab")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stoker {version('stoker')}")
+        raise typer.Exit
+
+
+@app.callback()
+def stoker(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """The options that go before every subcommand."""
+
+
+def main() -> None:
+    """Run the command; what Stoker raises on purpose ends as one sentence on stderr and exit status 1."""
+    try:
+        app()
+    except StokerError as error:
+        typer.echo(f"stoker: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""`stoker serve`: one process with any of the roles, from start to an end that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli.options import Kubeconfig, TimeScale
+from model.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from certs.keeper import CertificateKeeper
+    from certs.serving import ServingTls
+    from cluster.client import ApiClient
+    from cluster.snapshot import Snapshot
+    from serving.listener import Listener
+
+DRAIN_SECONDS: Final = 20.0
+
+log = logging.getLogger("stoker")
+
+
+class Role(StrEnum):
+    WEBHOOK = "webhook"
+    EXTENDER = "extender"
+    CONTROLLERS = "controllers"
+
+
+class UnknownProfile(StrEnum):
+    REFUSE = "refuse"
+    ADMIT = "admit"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line asked for."""
+
+    roles: frozenset[Role]
+    kubeconfig: Path | None
+    webhook_listen: str
+    extender_listen: str
+    metrics_listen: str
+    tls_files: tuple[Path, Path] | None
+    insecure_http: bool
+    unknown_profile: UnknownProfile
+    time_scale: float
+
+    @property
+    def listens(self) -> dict[Role, str]:
+        """The addresses of the roles that answer requests of the control plane."""
+        addresses = {Role.WEBHOOK: self.webhook_listen, Role.EXTENDER: self.extender_listen}
+        return {role: address for role, address in addresses.items() if role in self.roles}
+
+
+def serve(
+    roles: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: webhook (admission), extender (kube-scheduler's questions), controllers "
+            "(keeps the CA and its publication in order)."
+        ),
+    ] = "webhook,extender,controllers",
+    kubeconfig: Kubeconfig = None,
+    webhook_listen: Annotated[str, typer.Option(help="Where the API server asks.")] = ":9443",
+    extender_listen: Annotated[str, typer.Option(help="Where kube-scheduler asks.")] = ":9444",
+    controllers_listen: Annotated[  # noqa: ARG001 - reserved by contract, so that manifests need not change later
+        str, typer.Option(help="Reserved for the controllers' page; nothing listens there in this version.")
+    ] = ":9445",
+    metrics_listen: Annotated[str, typer.Option(help="Plain HTTP: /metrics, /healthz, /readyz.")] = ":9090",
+    tls_cert_file: Annotated[
+        Path | None,
+        typer.Option(help="Serve this certificate, reloaded when it changes, instead of a self-managed one."),
+    ] = None,
+    tls_key_file: Annotated[Path | None, typer.Option(help="The key of --tls-cert-file.")] = None,
+    insecure_http: Annotated[
+        bool, typer.Option("--insecure-http", help="Serve plain HTTP; on loopback only, for a sidecar.")
+    ] = False,
+    unknown_profile: Annotated[
+        UnknownProfile, typer.Option(help="What becomes of pods whose namespace names a profile that does not exist.")
+    ] = UnknownProfile.REFUSE,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    time_scale: TimeScale = 1.0,
+) -> None:
+    """Serve the webhook, the extender and the controllers, or any of them, until SIGTERM."""
+    import uvloop
+
+    from serving.log import configure_logging
+
+    configure_logging(log_level)
+    options = ServeOptions(
+        roles=_parse_roles(roles),
+        kubeconfig=kubeconfig,
+        webhook_listen=webhook_listen,
+        extender_listen=extender_listen,
+        metrics_listen=metrics_listen,
+        tls_files=_tls_files(tls_cert_file, tls_key_file),
+        insecure_http=insecure_http,
+        unknown_profile=unknown_profile,
+        time_scale=time_scale,
+    )
+    uvloop.run(_serve(options))
+
+
+def _parse_roles(text: str) -> frozenset[Role]:
+    wanted = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in wanted if word not in list(Role)]
+    if unknown or not wanted:
+        raise InvalidInput(f"--roles {text!r}: name some of {', '.join(Role)}, separated by commas")
+    return frozenset(Role(word) for word in wanted)
+
+
+def _tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InvalidInput("--tls-cert-file and --tls-key-file go together; give both or neither")
+    return certificate, key
+
+
+async def _serve(options: ServeOptions) -> None:
+    from cluster.access import load_access
+    from cluster.client import ApiClient
+    from cluster.clock import Clock
+    from cluster.snapshot import Snapshot
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(ApiClient(await load_access(options.kubeconfig)))
+        snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=Role.EXTENDER in options.roles)
+        await stack.enter_async_context(snapshot.following())
+        await _Process(options, client, snapshot, stack).run(stop)
+
+
+class _Process:
+    """The parts of a serving process, and the order in which they start and end."""
+
+    def __init__(self, options: ServeOptions, client: ApiClient, snapshot: Snapshot, stack: AsyncExitStack) -> None:
+        self._options = options
+        self._client = client
+        self._snapshot = snapshot
+        self._stack = stack
+        self._not_serving: str | None = "not listening yet"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Health first, then the certificate, then the listeners; at the end not ready first, then drained."""
+        from serving.addresses import Address
+        from serving.health import build_app
+        from serving.listener import Listener
+
+        tls, keeper = self._certificates()
+        checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
+        health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
+        listeners = self._listeners(tls)
+        await health.start()
+        try:
+            if keeper is not None:
+                self._background(keeper.run(), "certificates")
+                await _first(keeper.started.wait(), stop.wait())
+            if not stop.is_set():
+                await self._listen(listeners, stop)
+        finally:
+            self._not_serving = "shutting down"
+            await asyncio.gather(*(listener.drain(DRAIN_SECONDS) for listener in listeners))
+            await health.drain(1.0)
+            log.info("stopped")
+
+    async def _listen(self, listeners: list[Listener], stop: asyncio.Event) -> None:
+        for listener in listeners:
+            await listener.start()
+        self._not_serving = None
+        await stop.wait()
+        log.info("stopping: no new connections, requests in flight are finished")
+
+    def _certificates(self) -> tuple[ServingTls | None, CertificateKeeper | None]:
+        from certs.keeper import CertificateKeeper
+        from certs.serving import ServingTls
+        from certs.sources import Files, SelfManaged
+
+        options = self._options
+        if options.insecure_http:
+            return None, None
+        tls = ServingTls()
+        source = Files(*options.tls_files, tls) if options.tls_files else SelfManaged(self._client, tls)
+        return tls, CertificateKeeper(source, tls, clock=lambda: datetime.now(UTC))
+
+    def _listeners(self, tls: ServingTls | None) -> list[Listener]:
+        from serving.addresses import Address
+        from serving.listener import Listener
+
+        apps = {Role.WEBHOOK: self._webhook_app, Role.EXTENDER: self._extender_app}
+        listeners = []
+        for role, text in self._options.listens.items():
+            address = Address.parse(text)
+            if tls is None and not address.is_loopback:
+                raise InvalidInput(f"--insecure-http is for loopback only, and {role} listens on {text!r}")
+            context = tls.context if tls else None
+            listeners.append(Listener(role.value, apps[role](), address, ssl_context=context))
+        return listeners
+
+    def _webhook_app(self) -> Any:
+        from webhook.app import build_app
+
+        return build_app(self._snapshot.tenancy, unknown_profile=self._options.unknown_profile.value)
+
+    def _extender_app(self) -> Any:
+        from cluster.events import EventRecorder
+        from extender.app import build_app
+        from extender.scheduling import Scheduling
+
+        recorder = EventRecorder(self._client, "stoker-extender")
+        self._background(recorder.run(), "events")
+        snapshot, clock = self._snapshot, self._snapshot.clock
+        return build_app(Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit))
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_report_death)
+        self._stack.callback(task.cancel)
+
+
+def _report_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background work ended", exc_info=error, extra={"fields": {"work": task.get_name()}})
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return as soon as one of the waits is over, and end the others."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

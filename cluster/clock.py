@@ -1,0 +1,38 @@
+"""The clock of Stoker's forecasts, and the reading of the API's times in it.
+
+In the lab, time is compressed: a wall second stands for `scale` seconds of the modelled cluster. Everything that Stoker
+decides is in modelled seconds, so wall time is multiplied where it enters, here, and nowhere else. Deadlines between
+programs (timeouts, back-off, staleness) stay in wall time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+
+class Clock:
+    """Instants in modelled seconds: the Unix time multiplied by `scale` (1 outside the lab)."""
+
+    def __init__(self, scale: float = 1.0, wall: Callable[[], float] = time.time) -> None:
+        self.scale = scale
+        self._wall = wall
+
+    def now(self) -> float:
+        return self._wall() * self.scale
+
+    def instant(self, text: str | None) -> float | None:
+        """An RFC 3339 time of the API as the latest moment it can mean; None where there is none to read.
+
+        Most times of the API are cut to whole seconds, so what happened at :05.9 reads :05. Taking the end of that
+        second errs towards "a moment ago", which is the safe side for a containerd that was just restarted.
+        """
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        resolution = 0.0 if "." in text else 1.0
+        return (moment.timestamp() + resolution) * self.scale

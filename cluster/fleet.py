@@ -1,0 +1,171 @@
+"""The snapshot of nodes, and of what the pods and events on them add, indexed for those who ask on a request path.
+
+Everything happens in the event loop's thread: reflectors change the snapshot between two awaits, so readers need no
+locks and get no copies. A node's facts are built once after a change and are immutable; a reader may keep them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from cluster import metrics, wire
+from cluster.clock import Clock
+from cluster.tenancy import Tenancy
+from cluster.translation import (
+    has_absurd_sizes,
+    images_in_use,
+    installer,
+    is_finished,
+    is_installer,
+    is_starting,
+    node_facts,
+    pod_needs,
+    sized_images,
+)
+from model.nodes import NodeFacts
+
+BindingObserver = Callable[[wire.Pod], None]
+
+
+class _NodeRecord:
+    """A node as its sources tell it; `facts` joins them when somebody asks after a change."""
+
+    __slots__ = ("containerd_restarted", "joined", "object_facts", "pods", "sandbox_failed", "sizes")
+
+    def __init__(self) -> None:
+        self.object_facts: NodeFacts | None = None
+        self.sizes: dict[str, int] = {}
+        self.pods: dict[str, wire.Pod] = {}
+        self.sandbox_failed: float | None = None
+        self.containerd_restarted: float | None = None
+        self.joined: NodeFacts | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.object_facts is None and not self.pods
+
+
+class Fleet:
+    """Nodes by name, and the sizes of images as nodes report them (`bytes_of`)."""
+
+    def __init__(self, clock: Clock, tenancy: Tenancy) -> None:
+        self._clock = clock
+        self._tenancy = tenancy
+        self._records: dict[str, _NodeRecord] = {}
+        self._sizes: dict[tuple[str, str], dict[str, int]] = {}
+        self._observers: list[BindingObserver] = []
+
+    def node(self, name: str) -> NodeFacts | None:
+        """The facts of a node; None where no Node of that name exists."""
+        record = self._records.get(name)
+        if record is None or record.object_facts is None:
+            return None
+        if record.joined is None:
+            record.joined = self._join(record, record.object_facts)
+        return record.joined
+
+    def nodes(self) -> Iterator[NodeFacts]:
+        return (facts for name in list(self._records) if (facts := self.node(name)) is not None)
+
+    def pods_on(self, name: str) -> list[wire.Pod]:
+        record = self._records.get(name)
+        return list(record.pods.values()) if record else []
+
+    def bytes_of(self, image: str, architecture: str) -> int | None:
+        """The largest size that a node of the architecture reports for an image, in bytes."""
+        reports = self._sizes.get((image, architecture))
+        return max(reports.values()) if reports else None
+
+    def on_binding(self, observer: BindingObserver) -> None:
+        """Call `observer` with each pod that is seen to be bound (not with those that were when we began)."""
+        self._observers.append(observer)
+
+    def node_changed(self, old: wire.Node | None, new: wire.Node | None) -> None:
+        name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
+        record = self._records.setdefault(name, _NodeRecord())
+        previous = record.object_facts
+        record.object_facts = node_facts(new, self._clock) if new else None
+        if old is not None and new is not None and old.metadata.uid != new.metadata.uid:
+            record.sandbox_failed = record.containerd_restarted = None
+        self._report_sizes(name, record, previous, new)
+        record.joined = None
+        self._drop_if_empty(name)
+
+    def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        """Keep the pod under its node; an unbound pod is nobody's."""
+        if old is not None and (new is None or new.spec.node_name != old.spec.node_name):
+            self._take_pod(old)
+        if new is None or not new.spec.node_name:
+            return
+        if old is not None and old.metadata.uid != new.metadata.uid:
+            self._take_pod(old)
+        record = self._records.setdefault(new.spec.node_name, _NodeRecord())
+        record.pods[new.metadata.key] = new
+        record.joined = None
+        if old is not None and not old.spec.node_name:
+            for observer in self._observers:
+                observer(new)
+
+    def sandbox_failure_changed(self, _old: wire.Event | None, new: wire.Event | None) -> None:
+        if new is not None and (record := self._record_of(new)) is not None:
+            record.sandbox_failed = _later(record.sandbox_failed, self._clock.instant(new.last_seen))
+            record.joined = None
+
+    def containerd_start_changed(self, _old: wire.Event | None, new: wire.Event | None) -> None:
+        if new is not None and (record := self._record_of(new)) is not None:
+            record.containerd_restarted = _later(record.containerd_restarted, self._clock.instant(new.last_seen))
+            record.joined = None
+
+    def _record_of(self, event: wire.Event) -> _NodeRecord | None:
+        subject = event.involved_object
+        return self._records.get(event.source.host or (subject.name if subject.kind == "Node" else ""))
+
+    def _take_pod(self, pod: wire.Pod) -> None:
+        record = self._records.get(pod.spec.node_name)
+        if record is not None:
+            record.pods.pop(pod.metadata.key, None)
+            record.joined = None
+            self._drop_if_empty(pod.spec.node_name)
+
+    def _drop_if_empty(self, name: str) -> None:
+        if self._records[name].is_empty:
+            del self._records[name]
+
+    def _report_sizes(self, name: str, record: _NodeRecord, previous: NodeFacts | None, new: wire.Node | None) -> None:
+        sizes = dict(sized_images(new)) if new else {}
+        if new is not None and has_absurd_sizes(new):
+            metrics.BAD_OBJECTS.labels("nodes").inc()
+        architecture = record.object_facts.architecture if record.object_facts else ""
+        was = previous.architecture if previous else ""
+        for image in record.sizes.keys() - sizes.keys() if architecture == was else list(record.sizes):
+            reports = self._sizes[image, was]
+            del reports[name]
+            if not reports:
+                del self._sizes[image, was]
+        for image, size in sizes.items():
+            if architecture != was or record.sizes.get(image) != size:
+                self._sizes.setdefault((image, architecture), {})[name] = size
+        record.sizes = sizes
+
+    def _join(self, record: _NodeRecord, facts: NodeFacts) -> NodeFacts:
+        alive = [pod for pod in record.pods.values() if not is_finished(pod)]
+        images = facts.images.union(*(images_in_use(pod) for pod in record.pods.values()))
+        starting = [pod for pod in alive if is_starting(pod)]
+        wanted = {image for pod in starting for image in pod_needs(pod, self._tenancy.handler_of).images}
+        installers = [installer(pod, self._clock) for pod in alive if is_installer(pod)]
+        return replace(
+            facts,
+            images=images,
+            starting=float(len(starting)),
+            pulling=frozenset(wanted - images),
+            installer=max(installers, key=lambda item: item.created, default=None),
+            sandbox_failed=record.sandbox_failed,
+            containerd_restarted=_later(facts.containerd_restarted, record.containerd_restarted),
+        )
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

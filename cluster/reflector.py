@@ -1,0 +1,272 @@
+"""A reflector keeps a copy of one collection: a list, then a watch, for ever.
+
+The list is a streaming one where the server offers it (`sendInitialEvents`), else a paged one. A watch that breaks is
+resumed from the last resource version seen; where the server no longer has that version (410) the collection is listed
+again, and the difference is applied, so that readers never see an empty copy. Failures back off with jitter.
+The protocol is that of https://kubernetes.io/docs/reference/using-api/api-concepts/ (efficient detection of changes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from cluster import metrics, wire
+from cluster.client import ApiClient
+from model.errors import ApiError, ConnectionFailed, Expired, StokerError
+
+log = logging.getLogger(__name__)
+
+SILENT_SECONDS: Final = 150.0
+"""Without an event or a bookmark for so long (the server sends one about once a minute), a watch counts as dead."""
+
+BROKEN_SECONDS: Final = 30.0
+"""A broken watch that could not be resumed or relisted for so long makes the copy stale."""
+
+WATCH_SECONDS: Final = (300, 600)
+"""The server ends a watch after a time drawn from this range, so that reconnects spread."""
+
+PAGE_SIZE: Final = 500
+FIRST_BACKOFF_SECONDS: Final = 0.25
+LONGEST_BACKOFF_SECONDS: Final = 10.0
+SLICE: Final = 200
+"""Events applied before others get the event loop."""
+
+T = TypeVar("T", bound=wire.Object)
+Listener = Callable[[T | None, T | None], None]
+"""Told of each change as (old, new). Both: changed; only `new`: appeared; only `old`: gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[T]):
+    """A collection of the API."""
+
+    name: str
+    path: str
+    kind: type[T]
+    selectors: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reflector(Generic[T]):
+    """Keeps `objects` (by key: namespace/name, or name) like the collection, and tells `listener` of each change."""
+
+    def __init__(
+        self, client: ApiClient, resource: Resource[T], listener: Listener[T], *, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self.resource = resource
+        self.objects: dict[str, T] = {}
+        self.synced = asyncio.Event()
+        self._client = client
+        self._listener = listener
+        self._clock = clock
+        self._decoder = msgspec.json.Decoder(resource.kind)
+        self._events = msgspec.json.Decoder(wire.WatchEvent)
+        self._version = ""
+        self._streams_lists = True
+        self._seen: set[str] | None = None
+        self._last_event = clock()
+        self._broken_since: float | None = None
+        metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._clock() - self._last_event)
+
+    def complaint(self) -> str | None:
+        """Why the copy cannot be relied on, or None: not synced, broken for too long, or silent for too long."""
+        if not self.synced.is_set():
+            return f"{self.resource.name}: not synced yet"
+        now = self._clock()
+        if self._broken_since is not None and now - self._broken_since > BROKEN_SECONDS:
+            return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
+        if now - self._last_event > SILENT_SECONDS:
+            return f"{self.resource.name}: stale, no event for {now - self._last_event:.0f} s"
+        return None
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        failures = 0
+        while True:
+            try:
+                await self._follow()
+                failures, reason = 0, "ended"
+            except Expired:
+                self._version, reason = "", "expired"
+                failures += 1
+            except StokerError as error:
+                reason = "refused" if isinstance(error, ApiError) else "broken"
+                self._broken_since = self._broken_since or self._clock()
+                log.warning("watch of %s: %s", self.resource.name, error)
+                failures += 1
+            metrics.WATCH_RESTARTS.labels(self.resource.name, reason).inc()
+            if failures:
+                await asyncio.sleep(_backoff(failures))
+
+    async def _follow(self) -> None:
+        if self._version:
+            await self._watch(resourceVersion=self._version)
+        elif self._streams_lists:
+            try:
+                await self._stream_list()
+            except ApiError as error:
+                if error.status not in (400, 422):
+                    raise
+                log.info("%s: the server does not stream lists (%s); paging instead", self.resource.name, error)
+                self._streams_lists = False
+        else:
+            await self._page_list()
+
+    async def _stream_list(self) -> None:
+        self._begin_list()
+        await self._watch(sendInitialEvents="true", resourceVersionMatch="NotOlderThan")
+
+    async def _page_list(self) -> None:
+        self._begin_list()
+        token, version = "", ""
+        while True:
+            query: dict[str, str | int] = {"limit": PAGE_SIZE, **self.resource.selectors}
+            if token:
+                query["continue"] = token
+            page = msgspec.json.decode(await self._client.get_bytes(self.resource.path, **query), type=wire.ObjectList)
+            for raw in page.items:
+                self._put(raw)
+            version, token = page.metadata.resource_version, page.metadata.continue_token
+            await asyncio.sleep(0)
+            if not token:
+                break
+        self._end_list(version)
+
+    def _begin_list(self) -> None:
+        metrics.RELISTS.labels(self.resource.name).inc()
+        self._seen = set()
+
+    def _end_list(self, version: str) -> None:
+        """Remove what the list did not name: it was deleted while nobody watched."""
+        seen, self._seen = self._seen or set(), None
+        for key in [key for key in self.objects if key not in seen]:
+            self._remove(key)
+        self._progress(version)
+        self.synced.set()
+
+    async def _watch(self, **options: str) -> None:
+        query: dict[str, str | int] = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": random.randint(*WATCH_SECONDS),  # noqa: S311 - spreads reconnects, guards nothing
+            **self.resource.selectors,
+            **options,
+        }
+        async with self._client.stream(self.resource.path, query) as content:
+            count = 0
+            async for line in _lines(content.iter_any()):
+                self._apply(line)
+                count += 1
+                if count % SLICE == 0:
+                    await asyncio.sleep(0)
+
+    def _apply(self, line: bytes) -> None:
+        try:
+            event = self._events.decode(line)
+        except msgspec.MsgspecError as error:
+            raise ConnectionFailed(f"{self.resource.name}: a watch event is not JSON ({error})") from error
+        match event.type:
+            case "ADDED" | "MODIFIED":
+                self._put(event.object)
+            case "DELETED":
+                self._take_out(event.object)
+            case "BOOKMARK":
+                mark = msgspec.json.decode(event.object, type=wire.Object).metadata
+                if mark.annotations.get("k8s.io/initial-events-end") == "true":
+                    self._end_list(mark.resource_version)
+                else:
+                    self._progress(mark.resource_version)
+            case "ERROR":
+                raise _watch_error(self.resource.name, event.object)
+            case other:
+                log.warning("watch of %s: unknown event type %r passed over", self.resource.name, other)
+
+    def _put(self, raw: msgspec.Raw) -> None:
+        item = self._decode(raw)
+        if item is None:
+            return
+        key = item.metadata.key
+        if self._seen is not None:
+            self._seen.add(key)
+        old = self.objects.get(key)
+        if self._seen is None:
+            self._progress(item.metadata.resource_version)
+        if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+            return
+        self.objects[key] = item
+        self._tell(old, item)
+
+    def _take_out(self, raw: msgspec.Raw) -> None:
+        item = self._decode(raw)
+        if item is None:
+            return
+        self._remove(item.metadata.key)
+        self._progress(item.metadata.resource_version)
+
+    def _remove(self, key: str) -> None:
+        old = self.objects.pop(key, None)
+        if old is not None:
+            self._tell(old, None)
+
+    def _tell(self, old: T | None, new: T | None) -> None:
+        metrics.CHANGES.labels(self.resource.name).inc()
+        metrics.OBJECTS.labels(self.resource.name).set(len(self.objects))
+        self._listener(old, new)
+
+    def _decode(self, raw: msgspec.Raw) -> T | None:
+        """The object; with its metadata alone where the rest cannot be read; None where nothing can."""
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.MsgspecError as error:
+            metrics.BAD_OBJECTS.labels(self.resource.name).inc()
+            try:
+                item = wire.bare(raw, self.resource.kind)
+            except msgspec.MsgspecError:
+                log.warning("%s: an object without readable metadata is skipped (%s)", self.resource.name, error)
+                return None
+            log.warning("%s %s: taken as unknown, it cannot be read (%s)", self.resource.name, item.metadata.key, error)
+            return item
+
+    def _progress(self, version: str) -> None:
+        self._version = version or self._version
+        self._last_event = self._clock()
+        self._broken_since = None
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Lines of any length; the deadline for the next bytes is `SILENT_SECONDS`."""
+    parts: list[bytes] = []
+    iterator = aiter(chunks)
+    while True:
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                chunk = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        *complete, rest = chunk.split(b"\n")
+        for line in complete:
+            parts.append(line)
+            if whole := b"".join(parts):
+                yield whole
+            parts.clear()
+        if rest:
+            parts.append(rest)
+
+
+def _watch_error(resource: str, raw: msgspec.Raw) -> ApiError:
+    status = msgspec.json.decode(raw, type=wire.Status)
+    kind = Expired if status.code == 410 else ApiError
+    return kind(f"watch of {resource}: {status.code} {status.message}", status=status.code, reason=status.reason)
+
+
+def _backoff(failures: int) -> float:
+    """Doubling from the first to the longest, then spread over half to the whole of it."""
+    longest = min(FIRST_BACKOFF_SECONDS * 2.0 ** (failures - 1), LONGEST_BACKOFF_SECONDS)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing

@@ -1,0 +1,235 @@
+"""The fields of API objects that Stoker reads, as msgspec decodes them: everything else is skipped, not built.
+
+Field names are Kubernetes' own in snake case. Every field but the metadata has a default, so that an object that cannot
+be decoded whole can still be known by its name (`bare`), with everything about it unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from model import names
+
+
+class _Wire(msgspec.Struct, rename="camel", gc=False):
+    """Read once and never written to."""
+
+
+class OwnedLabels(_Wire):
+    """Of all the labels that a field manager may own, the one whose time matters."""
+
+    kata_runtime: dict[str, Any] | None = msgspec.field(name=f"f:{names.KATA_LABEL}", default=None)
+
+
+class OwnedMetadata(_Wire):
+    labels: OwnedLabels | None = msgspec.field(name="f:labels", default=None)
+
+
+class OwnedFields(_Wire):
+    metadata: OwnedMetadata | None = msgspec.field(name="f:metadata", default=None)
+
+
+class ManagedFields(_Wire):
+    time: str = ""
+    fields_v1: OwnedFields | None = msgspec.field(name="fieldsV1", default=None)
+
+    @property
+    def owns_kata_label(self) -> bool:
+        metadata = self.fields_v1.metadata if self.fields_v1 else None
+        return bool(metadata and metadata.labels and metadata.labels.kata_runtime is not None)
+
+
+class OwnerReference(_Wire):
+    kind: str = ""
+    name: str = ""
+    controller: bool = False
+
+
+class Metadata(_Wire):
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str = ""
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    owner_references: list[OwnerReference] = msgspec.field(default_factory=list)
+    managed_fields: list[ManagedFields] = msgspec.field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+class Object(_Wire):
+    """Any object: what all kinds have."""
+
+    metadata: Metadata
+
+
+class Condition(_Wire):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+
+
+class NodeImage(_Wire):
+    names: list[str] | None = None
+    size_bytes: int = 0
+
+
+class RuntimeHandler(_Wire):
+    name: str = ""
+
+
+class NodeSystemInfo(_Wire):
+    architecture: str = ""
+
+
+class NodeStatus(_Wire):
+    conditions: list[Condition] = msgspec.field(default_factory=list)
+    images: list[NodeImage] = msgspec.field(default_factory=list)
+    runtime_handlers: list[RuntimeHandler] | None = None
+    node_info: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
+
+
+class NodeSpec(_Wire):
+    unschedulable: bool = False
+
+
+class Node(Object):
+    spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+class Container(_Wire):
+    name: str = ""
+    image: str = ""
+
+
+class ImageVolumeSource(_Wire):
+    reference: str = ""
+
+
+class Volume(_Wire):
+    image: ImageVolumeSource | None = None
+
+
+class PodSpec(_Wire):
+    node_name: str = ""
+    runtime_class_name: str | None = None
+    scheduler_name: str = ""
+    containers: list[Container] = msgspec.field(default_factory=list)
+    init_containers: list[Container] = msgspec.field(default_factory=list)
+    volumes: list[Volume] = msgspec.field(default_factory=list)
+
+
+class ContainerStateRunning(_Wire):
+    started_at: str | None = None
+
+
+class ContainerState(_Wire):
+    running: ContainerStateRunning | None = None
+    terminated: dict[str, Any] | None = None
+
+
+class ContainerStatus(_Wire):
+    name: str = ""
+    image_id: str = msgspec.field(name="imageID", default="")
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+
+
+class PodStatus(_Wire):
+    phase: str = ""
+    conditions: list[Condition] = msgspec.field(default_factory=list)
+    container_statuses: list[ContainerStatus] = msgspec.field(default_factory=list)
+    init_container_statuses: list[ContainerStatus] = msgspec.field(default_factory=list)
+
+
+class Pod(Object):
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+
+class Namespace(Object):
+    pass
+
+
+class TenantProfile(Object):
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class RuntimeClass(Object):
+    handler: str = ""
+
+
+class ObjectReference(_Wire):
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+
+
+class EventSource(_Wire):
+    component: str = ""
+    host: str = ""
+
+
+class EventSeries(_Wire):
+    last_observed_time: str | None = None
+
+
+class Event(Object):
+    involved_object: ObjectReference = msgspec.field(default_factory=ObjectReference)
+    reason: str = ""
+    message: str = ""
+    source: EventSource = msgspec.field(default_factory=EventSource)
+    reporting_component: str = ""
+    last_timestamp: str | None = None
+    event_time: str | None = None
+    series: EventSeries | None = None
+
+    @property
+    def last_seen(self) -> str | None:
+        """The event's latest time: the series', else the one of events.k8s.io, else the old client's."""
+        return (self.series.last_observed_time if self.series else None) or self.last_timestamp or self.event_time
+
+
+class WatchEvent(_Wire):
+    type: str
+    object: msgspec.Raw
+
+
+class ListMetadata(_Wire):
+    resource_version: str = ""
+    continue_token: str = msgspec.field(name="continue", default="")
+
+
+class ObjectList(_Wire):
+    metadata: ListMetadata = msgspec.field(default_factory=ListMetadata)
+    items: list[msgspec.Raw] = msgspec.field(default_factory=list)
+
+
+class Status(_Wire):
+    """The error object of a watch."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+T = TypeVar("T", bound=Object)
+
+_OBJECT = msgspec.json.Decoder(Object)
+
+
+def bare(raw: msgspec.Raw | bytes, kind: type[T]) -> T:
+    """The object with its metadata alone; raises msgspec.ValidationError where even that is unreadable."""
+    return kind(metadata=_OBJECT.decode(raw).metadata)

@@ -1,0 +1,29 @@
+"""What the extender tells of its answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+
+START_UP_BUCKETS: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0),
+)
+"""5 ms to 20 minutes, in seconds."""
+
+ANSWERS: Final = Counter(
+    "stoker_extender_answers_total",
+    "Answers to the scheduler, by verb and by what they rest on: forecast, or neutral and why.",
+    ["verb", "basis"],
+)
+NODES_REFUSED: Final = Counter("stoker_extender_nodes_refused_total", "Nodes filtered out because they never can.")
+FORECAST_SECONDS: Final = Histogram(
+    "stoker_forecast_seconds",
+    "The forecast of each pod for the node it was bound to: its terms, and the total.",
+    ["term"],
+    buckets=START_UP_BUCKETS,
+)
+EXPECTED_STARTS: Final = Counter(
+    "stoker_expected_starts_total", "Pods that were scored and then seen bound, or not in time.", ["outcome"]
+)

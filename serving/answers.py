@@ -1,0 +1,108 @@
+"""Answers: whatever goes wrong with a request ends as one sentence, one log line and one metric, never as a 500."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from model.errors import InvalidRequest
+from serving import metrics
+
+UNKNOWN_PATH: Final = "unknown"
+
+# Answered before a request's body was read to its end: what is left of it is not worth waiting for.
+_CLOSING: Final = frozenset((408, 413, 415))
+
+_log = logging.getLogger(__name__)
+
+
+def answering(listener: str, *, clock: Callable[[], float] = time.perf_counter) -> Middleware:
+    """The middleware of a listener's application; `listener` names it in logs and metrics.
+
+    InvalidRequest becomes the answer it carries; unknown paths and methods become sentences; anything unexpected is
+    logged with its traceback and answered 503, so that the caller's failure policy, not luck, decides what follows.
+    """
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = clock()
+        try:
+            response = await handler(request)
+        except InvalidRequest as error:
+            response = refuse(listener, request, error)
+        except web.HTTPNotFound:
+            response = refuse(listener, request, _unknown_path(request))
+        except web.HTTPMethodNotAllowed as error:
+            response = refuse(listener, request, _wrong_method(request, error.allowed_methods))
+            response.headers["Allow"] = error.headers["Allow"]
+        except web.HTTPException as error:
+            response = refuse(listener, request, InvalidRequest(error.reason, status=error.status, reason="http"))
+        except Exception:  # noqa: BLE001 - the last resort of every request: logged in full, and never a 500
+            response = _fail(listener, request)
+        _observe(listener, request, response.status, clock() - started)
+        return response
+
+    return answer
+
+
+def refuse(listener: str, request: web.BaseRequest, error: InvalidRequest) -> web.Response:
+    """The answer that an InvalidRequest carries, logged and counted."""
+    metrics.REFUSED.labels(listener, error.reason).inc()
+    _log.warning(
+        "request refused",
+        extra={
+            "fields": {
+                "listener": listener,
+                "method": request.method,
+                "path": request.path,
+                "code": error.status,
+                "reason": error.reason,
+                "remote": request.remote,
+                "why": error,
+            }
+        },
+    )
+    response = _sentence(error.status, str(error))
+    if error.status in _CLOSING:
+        response.force_close()
+    return response
+
+
+def _fail(listener: str, request: web.Request) -> web.Response:
+    metrics.REFUSED.labels(listener, "unexpected").inc()
+    _log.exception(
+        "request failed",
+        extra={"fields": {"listener": listener, "method": request.method, "path": request.path, "code": 503}},
+    )
+    return _sentence(503, "this request could not be served; the log of Stoker says why")
+
+
+def _sentence(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=f"{text}\n", content_type="text/plain")
+
+
+def _unknown_path(request: web.Request) -> InvalidRequest:
+    known = sorted({resource.canonical for resource in request.app.router.resources()})
+    return InvalidRequest(
+        f"there is nothing at {request.path!r}; served here: {', '.join(known)}", status=404, reason="unknown_path"
+    )
+
+
+def _wrong_method(request: web.Request, allowed: set[str]) -> InvalidRequest:
+    return InvalidRequest(
+        f"{request.method} is not served at {request.path}; use {' or '.join(sorted(allowed))}",
+        status=405,
+        reason="method",
+    )
+
+
+def _observe(listener: str, request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    labels = (listener, UNKNOWN_PATH if resource is None else resource.canonical, str(status))
+    metrics.REQUESTS.labels(*labels).inc()
+    metrics.REQUEST_SECONDS.labels(*labels).observe(seconds)

@@ -1,0 +1,83 @@
+"""A listener: one aiohttp application on one address, with deadlines, and with an end that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import Final
+
+from aiohttp import web
+
+from serving.addresses import Address
+from serving.connections import HEAD_DEADLINE_SECONDS, Connection, Connections
+
+_CLEANUP_SECONDS: Final = 0.5
+_HANDSHAKE_SECONDS: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Serves `app` from `start` to `drain`; an object serves once."""
+
+    def __init__(
+        self,
+        name: str,
+        app: web.Application,
+        address: Address,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        head_deadline_seconds: float = HEAD_DEADLINE_SECONDS,
+    ) -> None:
+        self.name = name
+        self.address = address
+        """Where it listens; after `start` with the port that was really taken."""
+        self._ssl_context = ssl_context
+        self._draining = False
+        self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds)
+        self._runner = web.AppRunner(app, shutdown_timeout=_CLEANUP_SECONDS)
+        self._server: asyncio.Server | None = None
+        app.on_response_prepare.append(self._end_connection_when_draining)
+
+    async def start(self) -> None:
+        """Returns when requests are accepted; raises InvalidInput where the address cannot be had."""
+        loop = asyncio.get_running_loop()
+        await self._runner.setup()
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError(f"aiohttp set up no server for listener {self.name}")
+        socket = self.address.bind()
+        self.address = Address(self.address.host, socket.getsockname()[1])
+        self._server = await loop.create_server(
+            lambda: Connection(server, self._connections, loop),
+            sock=socket,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._ssl_context else None,
+        )
+        fields = {"listener": self.name, "address": self.address, "tls": self._ssl_context is not None}
+        _log.info("listening", extra={"fields": fields})
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, finish what is in flight within `seconds`, then close.
+
+        A request already begun, even one whose body still arrives, gets its answer, with `Connection: close`.
+        """
+        self._draining = True
+        if self._server is not None:
+            self._server.close()
+        await asyncio.sleep(0)  # one turn of the loop: a request whose bytes are here already is not idle
+        self._connections.close_idle()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connections.wait_until_none()
+        except TimeoutError:
+            _log.warning(
+                "requests cut off at the end of the drain",
+                extra={"fields": {"listener": self.name, "connections": len(self._connections)}},
+            )
+        await self._runner.cleanup()
+
+    async def _end_connection_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
+        if self._draining:
+            response.force_close()

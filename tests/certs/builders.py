@@ -1,0 +1,66 @@
+"""Certificates and connections for the tests of this room."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from certs.authority import LEAF_LIFETIME, CertificateAuthority, KeyPair
+from certs.serving import IDENTITIES
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+"""Real, because OpenSSL compares certificates with the machine's clock."""
+
+
+def authority(*, now: datetime = NOW) -> CertificateAuthority:
+    return CertificateAuthority.create("stoker-ca", now=now)
+
+
+def leaf(
+    issuer: CertificateAuthority | None = None, *, now: datetime = NOW, lifetime: timedelta = LEAF_LIFETIME
+) -> KeyPair:
+    return (issuer or authority()).issue("stoker", now=now, identities=IDENTITIES, lifetime=lifetime)
+
+
+def trusting(ca: CertificateAuthority) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca.pair.certificate_pem.decode())
+
+
+def shown(writer: asyncio.StreamWriter) -> bytes | None:
+    """The certificate that the server showed, DER."""
+    certificate: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    return certificate
+
+
+def der(pair: KeyPair) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pair.certificate_pem.decode())
+
+
+@asynccontextmanager
+async def echo_server(context: ssl.SSLContext) -> AsyncIterator[int]:
+    """A TLS server on loopback that sends every line back; yields its port."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(line)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def connection(
+    port: int, context: ssl.SSLContext, host: str = "stoker.stoker-system.svc"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=host)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()

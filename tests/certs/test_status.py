@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from certs.authority import CA_LIFETIME
+from certs.inspection import inspect
+from certs.serving import ServingTls
+from certs.sources import SelfManaged
+from certs.store import StoredAuthority
+from cli.certs import app
+from cluster.client import ApiClient
+from lab.controlplane import ControlPlane
+from tests.certs.builders import NOW, authority
+from tests.certs.conftest import CONFIGURATION
+
+CA = authority()
+STORED = StoredAuthority(CA, CA.pair.certificate_pem)
+
+
+def trusting(bundle: bytes) -> dict[str, Any]:
+    return {"webhooks": [{"name": "pods.stoker.dev", "clientConfig": {"caBundle": base64.b64encode(bundle).decode()}}]}
+
+
+def test_all_agree_where_the_webhook_trusts_the_authority_that_signs() -> None:
+    rows = inspect(STORED, trusting(STORED.bundle_pem), NOW)
+    assert [(row.where, row.verdict, row.agrees) for row in rows] == [
+        ("CA Secret", "signs", True),
+        ("webhook pods.stoker.dev", "trusted", True),
+    ]
+    assert [row.days_left for row in rows] == [365.0, 365.0]
+    assert rows[0].fingerprint == rows[1].fingerprint
+
+
+def test_a_webhook_that_trusts_an_old_authority_as_well_agrees() -> None:
+    rows = inspect(STORED, trusting(authority().pair.certificate_pem + STORED.bundle_pem), NOW)
+    assert [row.agrees for row in rows] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("bundle", "verdict"),
+    [
+        (authority().pair.certificate_pem, "does not trust the CA that signs"),
+        (b"", "no caBundle: the API server does not trust Stoker"),
+        (b"nonsense", "not PEM"),
+    ],
+)
+def test_a_webhook_that_trusts_something_else_is_told_of(bundle: bytes, verdict: str) -> None:
+    _, row = inspect(STORED, trusting(bundle), NOW)
+    assert (row.verdict, row.agrees) == (verdict, False)
+
+
+def test_an_expired_authority_does_not_agree() -> None:
+    signing, _ = inspect(STORED, trusting(STORED.bundle_pem), NOW + CA_LIFETIME + timedelta(days=1))
+    assert (signing.verdict, signing.agrees, signing.days_left) == ("expired", False, -1.0)
+
+
+def test_nothing_installed_is_two_rows_that_say_what_to_do() -> None:
+    rows = inspect(None, None, NOW)
+    assert [(row.verdict, row.agrees) for row in rows] == [
+        ("missing: Stoker makes it when it starts", False),
+        ("missing: apply the manifests", False),
+    ]
+
+
+async def run(control_plane: ControlPlane, *arguments: str) -> Result:
+    words: Sequence[str] = ["status", f"--kubeconfig={control_plane.admin_kubeconfig}", *arguments]
+    return await asyncio.to_thread(CliRunner().invoke, app, words)
+
+
+@pytest.mark.controlplane
+async def test_the_command_tells_of_a_cluster_in_order(client: ApiClient, own_control_plane: ControlPlane) -> None:
+    await SelfManaged(client, ServingTls()).refresh(NOW)
+    result = await run(own_control_plane, "-o", "json")
+    report = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert report["agrees"]
+    assert [row["subject"] for row in report["certificates"]] == ["CN=stoker-ca", "CN=stoker-ca"]
+
+
+@pytest.mark.controlplane
+async def test_the_command_fails_where_a_webhook_does_not_trust_the_authority(
+    client: ApiClient, own_control_plane: ControlPlane
+) -> None:
+    await SelfManaged(client, ServingTls()).refresh(NOW)
+    await client.patch(
+        CONFIGURATION, [{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}], "application/json-patch+json"
+    )
+    result = await run(own_control_plane)
+    assert result.exit_code == 1
+    assert "no caBundle" in result.stdout
+
+
+@pytest.mark.controlplane
+async def test_the_command_says_what_to_do_where_no_cluster_can_be_had(own_control_plane: ControlPlane) -> None:
+    result = await run(own_control_plane, "--kubeconfig=/nowhere")
+    assert result.exit_code == 1
+    assert "name one with --kubeconfig" in result.stderr

@@ -1,0 +1,66 @@
+"""The application: `POST /mutate`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from serving.answers import answering
+from serving.requests import BODY_DEADLINE_SECONDS, MAX_BODY_BYTES, read_json
+from webhook import metrics
+from webhook.decision import LAG_BUDGET_SECONDS, Admission, UnknownProfile
+from webhook.review import AdmissionRequest, decode_review, encode_answer
+from webhook.tenancy import Tenancy
+from webhook.verdict import Refusal, Verdict
+
+LISTENER: Final = "webhook"
+
+_log = logging.getLogger(__name__)
+
+
+def build_app(
+    tenancy: Tenancy,
+    *,
+    unknown_profile: UnknownProfile = "refuse",
+    lag_budget_seconds: float = LAG_BUDGET_SECONDS,
+    body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> web.Application:
+    """Reads `tenancy` only; the one effect of a review, dry run or not, is in metrics and log."""
+    admission = Admission(tenancy, unknown_profile, lag_budget_seconds, clock)
+
+    async def mutate(request: web.Request) -> web.Response:
+        body = await read_json(request, limit_bytes=MAX_BODY_BYTES, deadline_seconds=body_deadline_seconds)
+        review = decode_review(body)
+        verdict = await _judge(admission, review)
+        metrics.count(verdict)
+        _record(review, verdict)
+        return web.Response(body=encode_answer(review.uid, verdict), content_type="application/json")
+
+    app = web.Application(middlewares=[answering(LISTENER)], client_max_size=MAX_BODY_BYTES)
+    app.router.add_post("/mutate", mutate)
+    return app
+
+
+async def _judge(admission: Admission, review: AdmissionRequest) -> Verdict:
+    try:
+        return await admission.judge(review)
+    except Exception:  # noqa: BLE001 - whatever it is, the pod is refused with a sentence and the log has the traceback
+        _log.exception("review failed", extra={"fields": {"namespace": review.namespace, "uid": review.uid}})
+        message = "Stoker failed to decide on this pod, so it is not let in unchanged; the log of Stoker says why"
+        return Verdict.refusing(Refusal.unavailable("fault", message))
+
+
+def _record(review: AdmissionRequest, verdict: Verdict) -> None:
+    level = logging.WARNING if verdict.refusal else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
+    fields: dict[str, object] = {"namespace": review.namespace, "pod": review.pod_name, "uid": review.uid}
+    fields.update(verdict.audit_annotations)
+    if verdict.refusal is not None:
+        fields["why"] = verdict.refusal.message
+    _log.log(level, "pod reviewed", extra={"fields": fields})

@@ -1,0 +1,57 @@
+"""A change to a pod as RFC 6902 operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation; `kind` says which mutation it belongs to, for metrics and the audit log, and is not sent."""
+
+    kind: str
+    op: Literal["add", "replace"]
+    path: str
+    value: Any
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def put(kind: str, path: tuple[str | int, ...], present: object, value: object) -> Operation:
+    """Set a member of an existing object; `present` is what it holds now, None where it is absent."""
+    return Operation(kind, "add" if present is None else "replace", pointer(*path), value)
+
+
+def put_entry(
+    kind: str, path: tuple[str | int, ...], present: dict[str, str] | None, key: str, value: str
+) -> Operation:
+    """Set one entry of a map that may be absent."""
+    if present is None:
+        return Operation(kind, "add", pointer(*path), {key: value})
+    return Operation(kind, "replace" if key in present else "add", pointer(*path, key), value)
+
+
+def append(
+    kind: str, path: tuple[str | int, ...], present: Sequence[object] | None, values: Sequence[object]
+) -> list[Operation]:
+    """Add to the end of a list that may be absent; nothing where there are no values."""
+    if not values:
+        return []
+    if present is None:
+        return [Operation(kind, "add", pointer(*path), list(values))]
+    end = pointer(*path, "-")
+    return [Operation(kind, "add", end, value) for value in values]
+
+
+def encode_patch(operations: Iterable[Operation]) -> bytes:
+    """The JSON document of a patch."""
+    return msgspec.json.encode(
+        [{"op": operation.op, "path": operation.path, "value": operation.value} for operation in operations]
+    )
