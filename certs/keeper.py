@@ -60,7 +60,7 @@ class CertificateKeeper:
         """One round; the seconds until the next."""
         try:
             pause_seconds = await self._source.refresh(self._clock())
-        except StokerError as error:
+        except Exception as error:  # noqa: BLE001 - a keeper that ended would let the certificate expire unnoticed
             pause_seconds = self._complain(error)
         else:
             self._retry_seconds = FIRST_RETRY_SECONDS
@@ -73,10 +73,11 @@ class CertificateKeeper:
         pair = self._tls.pair
         return KeeperStatus(None if pair is None else pair.expires, self._complaint)
 
-    def _complain(self, error: StokerError) -> float:
+    def _complain(self, error: Exception) -> float:
         pause_seconds = self._retry_seconds
         self._retry_seconds = min(2 * pause_seconds, LONGEST_RETRY_SECONDS)
         metrics.ERRORS.inc()
-        self._complaint = str(error)
-        _log.error("certificates: %s; trying again in %.0f s", error, pause_seconds)
+        self._complaint = str(error) or type(error).__name__
+        defect = None if isinstance(error, StokerError) else error
+        _log.error("certificates: %s; trying again in %.0f s", self._complaint, pause_seconds, exc_info=defect)
         return pause_seconds

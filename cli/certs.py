@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli.options import Kubeconfig
 from cli.output import Column, Output, OutputOption, render
-from model.errors import StokerError
 
 if TYPE_CHECKING:
     from certs.inspection import CertificateReport
@@ -36,14 +36,10 @@ def group() -> None:
 @app.command()
 def status(
     output: OutputOption = Output.TABLE,
-    kubeconfig: Annotated[Path | None, typer.Option(help="Who asks, and which cluster.")] = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show the CA, what each webhook trusts, and whether they agree (else the exit status is 1)."""
-    try:
-        reports = asyncio.run(_inspect_cluster(kubeconfig))
-    except StokerError as error:
-        typer.echo(f"stoker certs status: {error}", err=True)
-        raise typer.Exit(1) from error
+    reports = asyncio.run(_inspect_cluster(kubeconfig))
     rows = [_row(report) for report in reports]
     agrees = all(report.agrees for report in reports)
     if output in (Output.JSON, Output.YAML):

@@ -83,7 +83,7 @@ async def _events_of(client: ApiClient, pod: wire.Pod) -> list[wire.Event]:
     raw = await client.get_bytes(f"/api/v1/namespaces/{pod.metadata.namespace}/events", fieldSelector=selector)
     items = msgspec.json.decode(raw, type=wire.ObjectList).items
     events = [msgspec.json.decode(item, type=wire.Event) for item in items]
-    return sorted(events, key=lambda event: event.last_seen or event.metadata.creation_timestamp)
+    return sorted(events, key=lambda event: event.last_seen or event.metadata.creation_timestamp or "")
 
 
 def _forecasts(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any]:

@@ -83,9 +83,11 @@ class ApiClient:
         await self._send("DELETE", path, body, "application/json", query)
 
     @asynccontextmanager
-    async def stream(self, path: str, query: Mapping[str, str | int]) -> AsyncIterator[aiohttp.StreamReader]:
-        """The body of a long answer (a watch) as a stream without a deadline; the caller watches over its silence."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+    async def stream(
+        self, path: str, query: Mapping[str, str | int], silent_seconds: float | None = None
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """The body of a long answer (a watch) as a stream; ConnectionFailed after `silent_seconds` without a byte."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silent_seconds)
         async with self._request("GET", path, query=query, timeout=timeout) as response:
             yield response.content
 

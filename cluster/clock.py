@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 class Clock:
@@ -26,7 +26,8 @@ class Clock:
         """An RFC 3339 time of the API as the latest moment it can mean; None where there is none to read.
 
         Most times of the API are cut to whole seconds, so what happened at :05.9 reads :05. Taking the end of that
-        second errs towards "a moment ago", which is the safe side for a containerd that was just restarted.
+        second errs towards "a moment ago", which is the safe side for a containerd that was just restarted. People may
+        write annotations: a time without a zone is read as UTC.
         """
         if not text:
             return None
@@ -34,5 +35,7 @@ class Clock:
             moment = datetime.fromisoformat(text)
         except ValueError:
             return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
         resolution = 0.0 if "." in text else 1.0
         return (moment.timestamp() + resolution) * self.scale

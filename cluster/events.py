@@ -82,7 +82,7 @@ class EventRecorder:
             "kind": "Event",
             "metadata": {
                 "namespace": event.namespace,
-                "name": f"{event.name[:200]}.{secrets.token_hex(8)}",
+                "name": f"{event.name[:200].rstrip('-.')}.{secrets.token_hex(8)}",
                 "annotations": dict(event.annotations),
             },
             "involvedObject": {

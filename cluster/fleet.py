@@ -6,7 +6,7 @@ locks and get no copies. A node's facts are built once after a change and are im
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from cluster import metrics, wire
@@ -29,21 +29,25 @@ BindingObserver = Callable[[wire.Pod], None]
 
 
 class _NodeRecord:
-    """A node as its sources tell it; `facts` joins them when somebody asks after a change."""
+    """A node as its sources tell it; they are joined when somebody asks after a change.
 
-    __slots__ = ("containerd_restarted", "joined", "object_facts", "pods", "sandbox_failed", "sizes")
+    The sources come in any order: pods and events may be known before their node. Events stand by their key, with the
+    instant they were last seen.
+    """
+
+    __slots__ = ("containerd_starts", "joined", "object_facts", "pods", "sandbox_failures", "sizes")
 
     def __init__(self) -> None:
         self.object_facts: NodeFacts | None = None
         self.sizes: dict[str, int] = {}
         self.pods: dict[str, wire.Pod] = {}
-        self.sandbox_failed: float | None = None
-        self.containerd_restarted: float | None = None
+        self.sandbox_failures: dict[str, float] = {}
+        self.containerd_starts: dict[str, float] = {}
         self.joined: NodeFacts | None = None
 
     @property
     def is_empty(self) -> bool:
-        return self.object_facts is None and not self.pods
+        return self.object_facts is None and not (self.pods or self.sandbox_failures or self.containerd_starts)
 
 
 class Fleet:
@@ -54,6 +58,7 @@ class Fleet:
         self._tenancy = tenancy
         self._records: dict[str, _NodeRecord] = {}
         self._sizes: dict[tuple[str, str], dict[str, int]] = {}
+        self._largest: dict[tuple[str, str], int] = {}
         self._observers: list[BindingObserver] = []
 
     def node(self, name: str) -> NodeFacts | None:
@@ -74,8 +79,10 @@ class Fleet:
 
     def bytes_of(self, image: str, architecture: str) -> int | None:
         """The largest size that a node of the architecture reports for an image, in bytes."""
-        reports = self._sizes.get((image, architecture))
-        return max(reports.values()) if reports else None
+        key = image, architecture
+        if key not in self._largest and (reports := self._sizes.get(key)):
+            self._largest[key] = max(reports.values())
+        return self._largest.get(key)
 
     def on_binding(self, observer: BindingObserver) -> None:
         """Call `observer` with each pod that is seen to be bound (not with those that were when we began)."""
@@ -86,8 +93,6 @@ class Fleet:
         record = self._records.setdefault(name, _NodeRecord())
         previous = record.object_facts
         record.object_facts = node_facts(new, self._clock) if new else None
-        if old is not None and new is not None and old.metadata.uid != new.metadata.uid:
-            record.sandbox_failed = record.containerd_restarted = None
         self._report_sizes(name, record, previous, new)
         record.joined = None
         self._drop_if_empty(name)
@@ -107,19 +112,25 @@ class Fleet:
             for observer in self._observers:
                 observer(new)
 
-    def sandbox_failure_changed(self, _old: wire.Event | None, new: wire.Event | None) -> None:
-        if new is not None and (record := self._record_of(new)) is not None:
-            record.sandbox_failed = _later(record.sandbox_failed, self._clock.instant(new.last_seen))
-            record.joined = None
+    def sandbox_failure_changed(self, old: wire.Event | None, new: wire.Event | None) -> None:
+        self._event_changed(old, new, lambda record: record.sandbox_failures)
 
-    def containerd_start_changed(self, _old: wire.Event | None, new: wire.Event | None) -> None:
-        if new is not None and (record := self._record_of(new)) is not None:
-            record.containerd_restarted = _later(record.containerd_restarted, self._clock.instant(new.last_seen))
-            record.joined = None
+    def containerd_start_changed(self, old: wire.Event | None, new: wire.Event | None) -> None:
+        self._event_changed(old, new, lambda record: record.containerd_starts)
 
-    def _record_of(self, event: wire.Event) -> _NodeRecord | None:
-        subject = event.involved_object
-        return self._records.get(event.source.host or (subject.name if subject.kind == "Node" else ""))
+    def _event_changed(
+        self, old: wire.Event | None, new: wire.Event | None, seen_on: Callable[[_NodeRecord], dict[str, float]]
+    ) -> None:
+        if old is not None and (record := self._records.get(_node_of(old))) is not None:
+            seen_on(record).pop(old.metadata.key, None)
+            record.joined = None
+            self._drop_if_empty(_node_of(old))
+        if new is None or not (name := _node_of(new)):
+            return
+        if (instant := self._clock.instant(new.last_seen)) is not None:
+            record = self._records.setdefault(name, _NodeRecord())
+            seen_on(record)[new.metadata.key] = instant
+            record.joined = None
 
     def _take_pod(self, pod: wire.Pod) -> None:
         record = self._records.get(pod.spec.node_name)
@@ -139,18 +150,23 @@ class Fleet:
         architecture = record.object_facts.architecture if record.object_facts else ""
         was = previous.architecture if previous else ""
         for image in record.sizes.keys() - sizes.keys() if architecture == was else list(record.sizes):
+            self._largest.pop((image, was), None)
             reports = self._sizes[image, was]
             del reports[name]
             if not reports:
                 del self._sizes[image, was]
         for image, size in sizes.items():
             if architecture != was or record.sizes.get(image) != size:
+                self._largest.pop((image, architecture), None)
                 self._sizes.setdefault((image, architecture), {})[name] = size
         record.sizes = sizes
 
     def _join(self, record: _NodeRecord, facts: NodeFacts) -> NodeFacts:
         alive = [pod for pod in record.pods.values() if not is_finished(pod)]
-        images = facts.images.union(*(images_in_use(pod) for pod in record.pods.values()))
+        is_listed_whole = facts.images_reported and facts.smallest_reported_bytes is None
+        # What finished pods used is likely there still; where the node lists all that it has, the list knows better.
+        witnesses = alive if is_listed_whole else record.pods.values()
+        images = facts.images.union(*(images_in_use(pod) for pod in witnesses))
         starting = [pod for pod in alive if is_starting(pod)]
         wanted = {image for pod in starting for image in pod_needs(pod, self._tenancy.handler_of).images}
         installers = [installer(pod, self._clock) for pod in alive if is_installer(pod)]
@@ -160,12 +176,19 @@ class Fleet:
             starting=float(len(starting)),
             pulling=frozenset(wanted - images),
             installer=max(installers, key=lambda item: item.created, default=None),
-            sandbox_failed=record.sandbox_failed,
-            containerd_restarted=_later(facts.containerd_restarted, record.containerd_restarted),
+            sandbox_failed=_last_since(facts.created, record.sandbox_failures.values()),
+            containerd_restarted=_last_since(
+                facts.created, record.containerd_starts.values(), facts.containerd_restarted
+            ),
         )
 
 
-def _later(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+def _node_of(event: wire.Event) -> str:
+    """The node an event tells of; empty where it names none."""
+    subject = event.involved_object
+    return event.source.host or (subject.name if subject.kind == "Node" else "")
+
+
+def _last_since(created: float, instants: Iterable[float], other: float | None = None) -> float | None:
+    """The last of the instants; those before the node's creation tell of a former node of its name."""
+    return max((instant for instant in (*instants, other) if instant is not None and instant >= created), default=None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -20,6 +20,7 @@ import msgspec
 
 from cluster import metrics, wire
 from cluster.client import ApiClient
+from cluster.watching import backoff, lines, watch_error
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,10 @@ WATCH_SECONDS: Final = (300, 600)
 """The server ends a watch after a time drawn from this range, so that reconnects spread."""
 
 PAGE_SIZE: Final = 500
-FIRST_BACKOFF_SECONDS: Final = 0.25
-LONGEST_BACKOFF_SECONDS: Final = 10.0
 SLICE: Final = 200
 """Events applied before others get the event loop."""
+
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T", bound=wire.Object)
 Listener = Callable[[T | None, T | None], None]
@@ -58,7 +59,13 @@ class Reflector(Generic[T]):
     """Keeps `objects` (by key: namespace/name, or name) like the collection, and tells `listener` of each change."""
 
     def __init__(
-        self, client: ApiClient, resource: Resource[T], listener: Listener[T], *, clock: Callable[[], float] = monotonic
+        self,
+        client: ApiClient,
+        resource: Resource[T],
+        listener: Listener[T],
+        *,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.resource = resource
         self.objects: dict[str, T] = {}
@@ -66,11 +73,13 @@ class Reflector(Generic[T]):
         self._client = client
         self._listener = listener
         self._clock = clock
+        self._sleep = sleep
         self._decoder = msgspec.json.Decoder(resource.kind)
         self._events = msgspec.json.Decoder(wire.WatchEvent)
         self._version = ""
         self._streams_lists = True
         self._seen: set[str] | None = None
+        self._changes = 0
         self._last_event = clock()
         self._broken_since: float | None = None
         metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._clock() - self._last_event)
@@ -90,20 +99,37 @@ class Reflector(Generic[T]):
         """Follow the collection until cancelled."""
         failures = 0
         while True:
-            try:
-                await self._follow()
-                failures, reason = 0, "ended"
-            except Expired:
-                self._version, reason = "", "expired"
-                failures += 1
-            except StokerError as error:
-                reason = "refused" if isinstance(error, ApiError) else "broken"
-                self._broken_since = self._broken_since or self._clock()
-                log.warning("watch of %s: %s", self.resource.name, error)
-                failures += 1
+            before = self._changes
+            reason = await self._try_to_follow()
             metrics.WATCH_RESTARTS.labels(self.resource.name, reason).inc()
-            if failures:
-                await asyncio.sleep(_backoff(failures))
+            if self._changes > before:
+                failures = 0
+            if reason != "ended":
+                failures += 1
+                await self._sleep(backoff(failures))
+
+    async def _try_to_follow(self) -> str:
+        """Follow until the watch is over, and say in a word why it is."""
+        try:
+            await self._follow()
+        except Expired:
+            self._version = ""
+            return "expired"
+        except StokerError as error:
+            self._break_off()
+            log.warning("watch of %s: %s", self.resource.name, error)
+            return "refused" if isinstance(error, ApiError) else "broken"
+        except Exception:
+            # A mistake of ours must not end the watch in silence: start over from a list, and let it be seen.
+            self._version = ""
+            self._break_off()
+            log.exception("watch of %s failed", self.resource.name)
+            return "failed"
+        return "ended"
+
+    def _break_off(self) -> None:
+        if self._broken_since is None:
+            self._broken_since = self._clock()
 
     async def _follow(self) -> None:
         if self._version:
@@ -149,6 +175,7 @@ class Reflector(Generic[T]):
         for key in [key for key in self.objects if key not in seen]:
             self._remove(key)
         self._progress(version)
+        metrics.OBJECTS.labels(self.resource.name).set(len(self.objects))
         self.synced.set()
 
     async def _watch(self, **options: str) -> None:
@@ -159,19 +186,25 @@ class Reflector(Generic[T]):
             **self.resource.selectors,
             **options,
         }
-        async with self._client.stream(self.resource.path, query) as content:
-            count = 0
-            async for line in _lines(content.iter_any()):
+        count = 0
+        async with self._client.stream(self.resource.path, query, SILENT_SECONDS) as content:
+            if self._seen is None:
+                self._broken_since = None  # resumed; the next event or bookmark may take a minute
+            async for line in lines(content.iter_any()):
                 self._apply(line)
                 count += 1
                 if count % SLICE == 0:
                     await asyncio.sleep(0)
+        if count == 0 or self._seen is not None:
+            raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
 
     def _apply(self, line: bytes) -> None:
         try:
-            event = self._events.decode(line)
-        except msgspec.MsgspecError as error:
-            raise ConnectionFailed(f"{self.resource.name}: a watch event is not JSON ({error})") from error
+            self._handle(self._events.decode(line))
+        except _UNREADABLE as error:
+            raise ConnectionFailed(f"{self.resource.name}: a watch event cannot be read ({error})") from error
+
+    def _handle(self, event: wire.WatchEvent) -> None:
         match event.type:
             case "ADDED" | "MODIFIED":
                 self._put(event.object)
@@ -184,7 +217,7 @@ class Reflector(Generic[T]):
                 else:
                     self._progress(mark.resource_version)
             case "ERROR":
-                raise _watch_error(self.resource.name, event.object)
+                raise watch_error(self.resource.name, event.object)
             case other:
                 log.warning("watch of %s: unknown event type %r passed over", self.resource.name, other)
 
@@ -196,8 +229,7 @@ class Reflector(Generic[T]):
         if self._seen is not None:
             self._seen.add(key)
         old = self.objects.get(key)
-        if self._seen is None:
-            self._progress(item.metadata.resource_version)
+        self._progress(item.metadata.resource_version)
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
             return
         self.objects[key] = item
@@ -218,55 +250,32 @@ class Reflector(Generic[T]):
     def _tell(self, old: T | None, new: T | None) -> None:
         metrics.CHANGES.labels(self.resource.name).inc()
         metrics.OBJECTS.labels(self.resource.name).set(len(self.objects))
-        self._listener(old, new)
+        try:
+            self._listener(old, new)
+        except Exception:
+            # One object that a listener stumbles over must not keep it from all the others.
+            metrics.BAD_OBJECTS.labels(self.resource.name).inc()
+            subject = new or old
+            log.exception("%s %s: passed over", self.resource.name, subject.metadata.key if subject else "")
 
     def _decode(self, raw: msgspec.Raw) -> T | None:
         """The object; with its metadata alone where the rest cannot be read; None where nothing can."""
         try:
-            return self._decoder.decode(raw)
-        except msgspec.MsgspecError as error:
+            item = self._decoder.decode(raw)
+        except _UNREADABLE as error:
             metrics.BAD_OBJECTS.labels(self.resource.name).inc()
             try:
                 item = wire.bare(raw, self.resource.kind)
-            except msgspec.MsgspecError:
+            except _UNREADABLE:
                 log.warning("%s: an object without readable metadata is skipped (%s)", self.resource.name, error)
                 return None
             log.warning("%s %s: taken as unknown, it cannot be read (%s)", self.resource.name, item.metadata.key, error)
-            return item
+        return item
 
     def _progress(self, version: str) -> None:
-        self._version = version or self._version
+        """Something was heard. Until a list is whole, there is nothing that could be continued from its versions."""
         self._last_event = self._clock()
-        self._broken_since = None
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines of any length; the deadline for the next bytes is `SILENT_SECONDS`."""
-    parts: list[bytes] = []
-    iterator = aiter(chunks)
-    while True:
-        try:
-            async with asyncio.timeout(SILENT_SECONDS):
-                chunk = await anext(iterator)
-        except StopAsyncIteration:
-            return
-        *complete, rest = chunk.split(b"\n")
-        for line in complete:
-            parts.append(line)
-            if whole := b"".join(parts):
-                yield whole
-            parts.clear()
-        if rest:
-            parts.append(rest)
-
-
-def _watch_error(resource: str, raw: msgspec.Raw) -> ApiError:
-    status = msgspec.json.decode(raw, type=wire.Status)
-    kind = Expired if status.code == 410 else ApiError
-    return kind(f"watch of {resource}: {status.code} {status.message}", status=status.code, reason=status.reason)
-
-
-def _backoff(failures: int) -> float:
-    """Doubling from the first to the longest, then spread over half to the whole of it."""
-    longest = min(FIRST_BACKOFF_SECONDS * 2.0 ** (failures - 1), LONGEST_BACKOFF_SECONDS)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing
+        if self._seen is None:
+            self._changes += 1
+            self._version = version or self._version
+            self._broken_since = None

@@ -65,10 +65,10 @@ class Tenancy:
         self._tell()
 
     def runtime_class_changed(self, old: wire.RuntimeClass | None, new: wire.RuntimeClass | None) -> None:
-        if new is not None:
-            self._handlers[new.metadata.name] = new.handler
-        elif old is not None:
+        if old is not None:
             self._handlers.pop(old.metadata.name, None)
+        if new is not None and new.handler:
+            self._handlers[new.metadata.name] = new.handler
 
     def _put_profile(self, item: wire.TenantProfile) -> None:
         name = item.metadata.name

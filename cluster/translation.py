@@ -33,21 +33,21 @@ def node_facts(node: wire.Node, clock: Clock) -> NodeFacts:
     """What the Node object alone tells; pods and events add to it in the snapshot."""
     metadata, status = node.metadata, node.status
     labels = metadata.labels
-    sizes = [item.size_bytes for item in status.images]
     handlers = status.runtime_handlers
+    is_cut_off = len(status.images) >= REPORTED_IMAGES_LIMIT
     return NodeFacts(
         name=metadata.name,
         architecture=sys.intern(status.node_info.architecture or labels.get(names.ARCHITECTURE_LABEL, "")),
         created=clock.instant(metadata.creation_timestamp) or 0.0,
-        ready=is_true(status.conditions, "Ready"),
+        ready=_readiness(status.conditions),
         schedulable=not node.spec.unschedulable,
         handlers=frozenset(sys.intern(item.name) for item in handlers) if handlers else None,
         kata_label=labels.get(names.KATA_LABEL),
         kata_labelled=_kata_labelled(metadata, clock),
         containerd_restarted=clock.instant(metadata.annotations.get(names.RUNTIME_RESTARTED_ANNOTATION)),
         images=frozenset(name for item in status.images for name in image_names(item)),
-        smallest_reported_bytes=min(sizes) if len(sizes) >= REPORTED_IMAGES_LIMIT else None,
-        images_reported=bool(sizes),
+        smallest_reported_bytes=_smallest_bytes(status.images) if is_cut_off else None,
+        images_reported=bool(status.images),
     )
 
 
@@ -59,7 +59,7 @@ def image_names(image: wire.NodeImage) -> Iterable[str]:
 def sized_images(node: wire.Node) -> Iterable[tuple[str, int]]:
     """Each name that the node reports, with its size where that is believable."""
     for item in node.status.images:
-        if 0 < item.size_bytes <= LARGEST_IMAGE_BYTES:
+        if _is_believable(item):
             for name in image_names(item):
                 yield name, item.size_bytes
 
@@ -78,7 +78,7 @@ def pod_needs(pod: wire.Pod, handler_of: Callable[[str | None], str]) -> PodNeed
 
 
 def images_in_use(pod: wire.Pod) -> Iterable[str]:
-    """Images whose presence on its node a pod proves: those of containers that run or ran in it."""
+    """Images of the containers that run or ran in a pod: one that runs proves their presence on its node."""
     statuses = {item.name: item for item in (*pod.status.init_container_statuses, *pod.status.container_statuses)}
     for container in (*pod.spec.init_containers, *pod.spec.containers):
         status = statuses.get(container.name)
@@ -120,6 +120,21 @@ def installer(pod: wire.Pod, clock: Clock) -> RuntimeInstaller:
         ready=is_true(pod.status.conditions, "Ready") is True,
         restarts=max((item.restart_count for item in statuses), default=0),
     )
+
+
+def _readiness(conditions: Iterable[wire.Condition]) -> bool | None:
+    """A node whose kubelet is not heard of any more (status Unknown) is not ready; one without the condition may be."""
+    found = condition(conditions, "Ready")
+    return found.status == "True" if found else None
+
+
+def _is_believable(image: wire.NodeImage) -> bool:
+    return 0 < image.size_bytes <= LARGEST_IMAGE_BYTES
+
+
+def _smallest_bytes(images: Iterable[wire.NodeImage]) -> int:
+    """Where no size can be believed, any image may be among those that were cut off."""
+    return min((image.size_bytes for image in images if _is_believable(image)), default=LARGEST_IMAGE_BYTES)
 
 
 def _kata_labelled(metadata: wire.Metadata, clock: Clock) -> float | None:

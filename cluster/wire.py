@@ -48,11 +48,11 @@ class OwnerReference(_Wire):
 
 
 class Metadata(_Wire):
-    name: str
+    name: str = ""
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    creation_timestamp: str = ""
+    creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
@@ -231,5 +231,8 @@ _OBJECT = msgspec.json.Decoder(Object)
 
 
 def bare(raw: msgspec.Raw | bytes, kind: type[T]) -> T:
-    """The object with its metadata alone; raises msgspec.ValidationError where even that is unreadable."""
-    return kind(metadata=_OBJECT.decode(raw).metadata)
+    """The object with its metadata alone; raises msgspec.ValidationError where even that is unreadable or nameless."""
+    metadata = _OBJECT.decode(raw).metadata
+    if not metadata.name:
+        raise msgspec.ValidationError("the object has no name")
+    return kind(metadata=metadata)

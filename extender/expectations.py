@@ -40,20 +40,21 @@ class ExpectedStarts:
         for node in nodes:
             self._shares[node] = self._shares.get(node, 0.0) + 1 / len(nodes)
 
-    def forget(self, pod_uid: str) -> None:
-        """The pod's binding was seen, or is no longer expected."""
+    def forget(self, pod_uid: str) -> bool:
+        """The pod's binding was seen, or is no longer expected; tells whether it was expected until now."""
         expectation = self._pods.pop(pod_uid, None)
         if expectation is None:
-            return
+            return False
         for node in expectation.nodes:
             left = self._shares[node] - 1 / len(expectation.nodes)
             if left > 1e-9:  # sums of shares are not exact
                 self._shares[node] = left
             else:
                 del self._shares[node]
+        return True
 
-    def expire(self, now: float) -> None:
-        """Forget what is overdue. Pods stand in the order of their expiry, since all get the same time."""
+    def expire(self, now: float) -> int:
+        """Forget what is overdue, and tell how much. Pods stand in the order of their expiry: all get the same time."""
         overdue = []
         for uid, expectation in self._pods.items():
             if expectation.expires > now:
@@ -61,3 +62,4 @@ class ExpectedStarts:
             overdue.append(uid)
         for uid in overdue:
             self.forget(uid)
+        return len(overdue)

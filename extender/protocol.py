@@ -58,6 +58,8 @@ def decode_args(body: bytes) -> tuple[wire.Pod, list[str]]:
         raise InvalidRequest(f"the body is not JSON: {error}", reason="not_json") from error
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"the body is not UTF-8: {error}", reason="not_json") from error
+    except RecursionError as error:
+        raise InvalidRequest("the body is nested too deeply", reason="not_extender_args") from error
     if args.node_names is None:
         raise InvalidRequest(
             "NodeNames is missing; set nodeCacheCapable: true for this extender in KubeSchedulerConfiguration",

@@ -64,15 +64,16 @@ class Scheduling:
     def prioritize(self, pod: wire.Pod, node_names: list[str]) -> Priorities:
         """Scores for every node asked about, and an expected start on the best of them."""
         profile, basis = self._profile_of(pod)
-        metrics.ANSWERS.labels("prioritize", basis).inc()
         if profile is None:
+            metrics.ANSWERS.labels("prioritize", basis).inc()
             return neutral(node_names)
-        self._expected.expire(monotonic())
+        metrics.EXPECTED_STARTS.labels("not seen in time").inc(self._expected.expire(monotonic()))
         self._expected.forget(pod.metadata.uid)
         nodes = [self._node(name) for name in node_names]
         needs = pod_needs(pod, self._tenancy.handler_of)
         result = priorities(needs, profile.spec, nodes, self._fleet, self._clock.now())
         self._remember(pod, result)
+        metrics.ANSWERS.labels("prioritize", basis).inc()
         return result
 
     def _node(self, name: str) -> NodeFacts | None:
@@ -99,7 +100,8 @@ class Scheduling:
     def _bound(self, pod: wire.Pod) -> None:
         """The watch shows where a pod went: if it was scored here, tell its forecast."""
         answer = self._answers.pop(pod.metadata.uid, None)
-        self._expected.forget(pod.metadata.uid)
+        if self._expected.forget(pod.metadata.uid):
+            metrics.EXPECTED_STARTS.labels("seen bound").inc()
         if answer is None:
             return
         told = answer.get(pod.spec.node_name) or self._forecast_now(pod)

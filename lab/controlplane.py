@@ -10,6 +10,7 @@ Each program is a `Process` with a fixed port and lasting data, so that tests ca
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
 import tempfile
@@ -137,6 +138,7 @@ class ControlPlane:
             stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=os.environ | {"KUBERC": "off"},  # the user's own defaults for kubectl are not meant for the lab
         )
         try:
             output, complaint = await child.communicate(None if stdin is None else stdin.encode())

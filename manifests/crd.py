@@ -207,4 +207,5 @@ def _map(source: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str,
 
 
 def _column(name: str, kind: str, path: str, priority: int) -> dict[str, Any]:
-    return {"name": name, "type": kind, "jsonPath": path, "priority": priority}
+    column: dict[str, Any] = {"name": name, "type": kind, "jsonPath": path}
+    return column | {"priority": priority} if priority else column  # the API server drops a 0: it would look like drift

@@ -64,4 +64,5 @@ class NodeFacts:
     """Pods bound here, or expected to be bound here in a moment, that are not ready yet."""
 
     def with_more_starting(self, pods: float) -> NodeFacts:
-        return replace(self, starting=self.starting + pods) if pods else self
+        """The same node with so many more starts, or fewer where negative; there are never less than none."""
+        return replace(self, starting=max(0.0, self.starting + pods)) if pods else self

@@ -74,8 +74,10 @@ def seconds_left(expected: float, elapsed: float) -> float:
     """What is left of something that takes `expected` seconds and began `elapsed` seconds ago.
 
     What is overdue is forecast to take as long again as it is overdue (5 s at least, 5 minutes at most): the longer
-    a thing has not happened, the less is to be expected of the next moment.
+    a thing has not happened, the less is to be expected of the next moment. What seems to begin in the future, because
+    our clock is behind, begins now.
     """
+    elapsed = max(0.0, elapsed)
     if expected - elapsed >= OVERDUE_LEAST_SECONDS:
         return expected - elapsed
     return min(max(elapsed - expected, OVERDUE_LEAST_SECONDS), OVERDUE_MOST_SECONDS)

@@ -7,14 +7,15 @@ The seeds meant are the benchmark of Kata and runc starts on EKS of 2026-03-03 (
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal, Protocol
 
 import msgspec
 
-from model.nodes import NodeFacts
+from model.nodes import NodeFacts, RuntimeInstaller
 from model.pods import PodNeeds
 from model.profiles import ProfileSpec
-from model.runtime import RuntimeState, RuntimeVerdict, seconds_left, seconds_until_installed
+from model.runtime import INSTALL_SECONDS, RuntimeState, RuntimeVerdict, seconds_left, seconds_until_installed
 
 BOOT_SECONDS: Final = 55.0
 """From the creation of a node to its readiness: 55 s for a c6i.metal (first seed)."""
@@ -25,8 +26,15 @@ RUNC_SANDBOX_SECONDS: Final = 1.0
 PRIOR_IMAGE_BYTES: Final = 1_130_000_000
 """The size of an image that no node reports: the first seed's main image on x86-64."""
 
+SANDBOX_RETRY_SECONDS: Final = 15.0
+"""The longest wait of a kubelet before it tries a failed sandbox again: backOffPeriod of 10 s with 50 % of jitter
+(pkg/kubelet in Kubernetes v1.36). Whatever starts before containerd has settled runs the risk of it."""
+
 UNKNOWN_SHARE: Final = 0.5
 """The weight of a cost that is paid if something is absent, where nobody knows whether it is: neither good nor bad."""
+
+CLOCK_SKEW_SECONDS: Final = 300.0
+"""An instant further ahead of our clock than this is a mistake of whoever wrote it."""
 
 FIRST_INSTALL_SECONDS: Final = 600.0
 """An installer that came within this time of its node is installing for the first time, if no label tells better."""
@@ -51,9 +59,11 @@ class ImageSizes(Protocol):
 
 
 def node_term(node: NodeFacts, now: float) -> Term:
-    """0 for a Ready node, else what is left of `BOOT_SECONDS` since it was created."""
+    """0 for a Ready node, else what is left of `BOOT_SECONDS` since it was created; half of it all where unknown."""
     if node.ready:
         return Term("node", 0.0, "observed")
+    if node.ready is None:
+        return Term("node", UNKNOWN_SHARE * BOOT_SECONDS, "unknown", "the node does not tell whether it is ready")
     return Term("node", seconds_left(BOOT_SECONDS, now - node.created), "prior", "the node is not ready")
 
 
@@ -61,10 +71,9 @@ def runtime_term(node: NodeFacts, verdict: RuntimeVerdict, now: float) -> Term:
     """0 where the handler works; what is left of its installation; half of a whole installation where unknown."""
     if verdict.state is RuntimeState.PRESENT:
         return Term("runtime", 0.0, "observed")
-    seconds = seconds_until_installed(node, now)
     if verdict.state is RuntimeState.UNKNOWN:
-        return Term("runtime", UNKNOWN_SHARE * seconds, "unknown", verdict.reason)
-    return Term("runtime", seconds, "prior", verdict.reason)
+        return Term("runtime", UNKNOWN_SHARE * INSTALL_SECONDS, "unknown", verdict.reason)
+    return Term("runtime", seconds_until_installed(node, now), "prior", verdict.reason)
 
 
 def settle_term(node: NodeFacts, verdict: RuntimeVerdict, profile: ProfileSpec, now: float) -> Term:
@@ -72,19 +81,19 @@ def settle_term(node: NodeFacts, verdict: RuntimeVerdict, profile: ProfileSpec, 
 
     The window is `installSettleSeconds` after the runtime's first installation (the first seed's unexplained 132 s
     followed one), else `settleSeconds`. An installation under way still has its restart, and so the whole window,
-    before it.
+    before it. As long as the window is open, a sandbox may fail, which costs `SANDBOX_RETRY_SECONDS` more.
     """
     if verdict.state is RuntimeState.INSTALLING:
-        return Term("settle", float(profile.install_settle_seconds), "prior", "containerd will be restarted")
-    restarted, window, note = _last_restart(node, profile)
-    seconds = 0.0 if restarted is None else window - max(0.0, now - restarted)
-    if node.sandbox_failed is not None:
-        since_failure = profile.settle_seconds - max(0.0, now - node.sandbox_failed)
-        if since_failure > max(seconds, 0.0):
-            seconds, note = since_failure, "sandboxes are failing here"
+        seconds = profile.install_settle_seconds + SANDBOX_RETRY_SECONDS
+        return Term("settle", seconds, "prior", "containerd will be restarted")
+    seconds, note = max(
+        ((_left_of(window, began, now), why) for began, window, why in _settle_windows(node, profile, now)),
+        key=lambda left: left[0],
+        default=(0.0, ""),
+    )
     if seconds <= 0.0:
         return Term("settle", 0.0, "observed")
-    return Term("settle", seconds, "prior", note)
+    return Term("settle", seconds + SANDBOX_RETRY_SECONDS, "prior", note)
 
 
 def sandbox_term(pod: PodNeeds, profile: ProfileSpec) -> Term:
@@ -119,7 +128,8 @@ def pull_term(pod: PodNeeds, node: NodeFacts, profile: ProfileSpec, sizes: Image
     fixed = startup.pull_seconds_per_image * (max(shares) if startup.parallel_image_pulls else sum(shares))
     seconds = fixed + weighted_bytes / (startup.pull_megabytes_per_second * 1_000_000)
     if any(share < 1.0 for share in lacking.values()):
-        return Term("pull", seconds, "unknown", "the node's list of images is cut off")
+        why = "the node's list of images is cut off" if node.images_reported else "the node lists no images"
+        return Term("pull", seconds, "unknown", why)
     sizes_known = all(size is not None for _, size in known)
     return Term("pull", seconds, "observed" if sizes_known else "prior", _pull_note(len(lacking), len(pulls)))
 
@@ -144,23 +154,37 @@ def contention_term(node: NodeFacts, profile: ProfileSpec) -> Term:
     return Term("contention", seconds, "observed" if seconds else "prior")
 
 
-def _last_restart(node: NodeFacts, profile: ProfileSpec) -> tuple[float | None, int, str]:
-    """When containerd last restarted, how long it then takes to settle, and why, in words."""
+def _left_of(window_seconds: int, began: float | None, now: float) -> float:
+    """What is left of a window; it is whole where our clock is a little behind, and over where nobody knows of any."""
+    if began is None or began - now > CLOCK_SKEW_SECONDS:
+        return 0.0
+    return max(0.0, window_seconds - max(0.0, now - began))
+
+
+def _settle_windows(node: NodeFacts, profile: ProfileSpec, now: float) -> Iterator[tuple[float | None, int, str]]:
+    """Each reason not to trust containerd yet: since when, for how long, and why, in words.
+
+    They overlap: the restart of a first installation is told a second time by whatever watches containerd.
+    """
+    yield node.containerd_restarted, profile.settle_seconds, "containerd was restarted"
+    yield node.sandbox_failed, profile.settle_seconds, "sandboxes are failing here"
     installer = node.installer
-    started = installer.started if installer else None
-    other = node.containerd_restarted
-    if installer is None or started is None or (other is not None and other > started):
-        return other, profile.settle_seconds, "containerd was restarted"
-    if installer.restarts == 0 and _is_first_install(node, installer.created, started):
-        return started, profile.install_settle_seconds, "the runtime was installed"
-    return started, profile.settle_seconds, "kata-deploy restarted containerd"
+    if installer is None:
+        return
+    if installer.started is None:
+        if not installer.ready:
+            yield now, profile.settle_seconds, "kata-deploy will restart containerd"
+    elif _is_first_install(node, installer, installer.started):
+        yield installer.started, profile.install_settle_seconds, "the runtime was installed"
+    else:
+        yield installer.started, profile.settle_seconds, "kata-deploy restarted containerd"
 
 
-def _is_first_install(node: NodeFacts, created: float, started: float) -> bool:
+def _is_first_install(node: NodeFacts, installer: RuntimeInstaller, started: float) -> bool:
     """A first installation ends with the label; an upgrade's restart finds it there already."""
     if node.kata_labelled is not None:
         return node.kata_labelled >= started
-    return created - node.created < FIRST_INSTALL_SECONDS
+    return installer.restarts == 0 and installer.created - node.created < FIRST_INSTALL_SECONDS
 
 
 def _lacking(pod: PodNeeds, node: NodeFacts, profile: ProfileSpec, sizes: ImageSizes) -> dict[str, float]:

@@ -42,8 +42,8 @@ def answering(listener: str, *, clock: Callable[[], float] = time.perf_counter) 
             response.headers["Allow"] = error.headers["Allow"]
         except web.HTTPException as error:
             response = refuse(listener, request, InvalidRequest(error.reason, status=error.status, reason="http"))
-        except Exception:  # noqa: BLE001 - the last resort of every request: logged in full, and never a 500
-            response = _fail(listener, request)
+        except Exception as error:  # noqa: BLE001 - the last resort of every request: logged in full, and never a 500
+            response = fail(listener, request, error)
         _observe(listener, request, response.status, clock() - started)
         return response
 
@@ -73,10 +73,12 @@ def refuse(listener: str, request: web.BaseRequest, error: InvalidRequest) -> we
     return response
 
 
-def _fail(listener: str, request: web.Request) -> web.Response:
+def fail(listener: str, request: web.BaseRequest, error: BaseException | None) -> web.Response:
+    """The answer to a request that a defect of ours keeps from being served."""
     metrics.REFUSED.labels(listener, "unexpected").inc()
-    _log.exception(
+    _log.error(
         "request failed",
+        exc_info=error,
         extra={"fields": {"listener": listener, "method": request.method, "path": request.path, "code": 503}},
     )
     return _sentence(503, "this request could not be served; the log of Stoker says why")

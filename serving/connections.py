@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from model.errors import InvalidRequest
-from serving.answers import refuse
+from serving.answers import fail, refuse
 
 KEEP_ALIVE_SECONDS: Final = 120.0
 """Longer than the 90 s for which the API server and the scheduler keep idle connections: they close first."""
@@ -96,10 +96,18 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What is not HTTP never reaches a handler; it gets a sentence, a log line and a metric all the same."""
+        """What is not HTTP never reaches a handler; it gets a sentence, a log line and a metric all the same.
+
+        aiohttp's own contract holds: ConnectionError where part of an answer is out already.
+        """
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer was sent before it failed")
+        listener = self._connections.listener
+        if status >= 500:
+            return fail(listener, request, exc)
         text = (message or str(exc) or "not an HTTP/1.1 request").splitlines()[0].rstrip(":")
         error = InvalidRequest(f"this is not a request that can be read: {text}", status=status, reason="http")
-        response = refuse(self._connections.listener, request, error)
+        response = refuse(listener, request, error)
         response.force_close()
         return response
 

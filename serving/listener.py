@@ -81,3 +81,4 @@ class Listener:
     async def _end_connection_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
         if self._draining:
             response.force_close()
+            response.headers["Connection"] = "close"  # aiohttp has written its own headers by now

@@ -1,10 +1,12 @@
-"""Builders of the objects that tests are about, in the shape the API server sends them."""
+"""Builders of what tests are about: objects in the shape the API server sends them, and the model's values."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from model.profiles import TenantProfile
+from model.nodes import NodeFacts
+from model.pods import PodNeeds, needs
+from model.profiles import ProfileSpec, TenantProfile
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -56,3 +58,36 @@ def review(subject: dict[str, Any] | None, *, uid: str = "705ab4f5-6393-11e8", *
             **request,
         },
     }
+
+
+AGENT_IMAGE = "registry.example/agent:v1.4.2"
+AGENT_IMAGE_BYTES = 1_130_000_000
+
+
+def node(name: str = "warm", **facts: Any) -> NodeFacts:
+    """A warm amd64 node that has been up since the beginning; any of its facts may be replaced."""
+    warm: dict[str, Any] = {
+        "architecture": "amd64",
+        "ready": True,
+        "handlers": frozenset({"", "runc", "kata-qemu"}),
+        "kata_label": "true",
+        "images": frozenset({AGENT_IMAGE}),
+    }
+    return NodeFacts(name=name, **{**warm, **facts})
+
+
+def demand(*images: str, handler: str = "kata-qemu", init: bool = False) -> PodNeeds:
+    """What a Kata pod of one container needs, if no images are given."""
+    return needs(handler, images or (AGENT_IMAGE,), has_init_containers=init)
+
+
+def priors(**spec: Any) -> ProfileSpec:
+    """A profile's spec with these members, spelled as in YAML; without any, the first seed's figures."""
+    return TenantProfile.from_spec("kata-agents", {"runtimeClassName": "kata-qemu", **spec}).spec
+
+
+class Sizes(dict[str, int]):
+    """Sizes of images in bytes, the same on every architecture."""
+
+    def bytes_of(self, image: str, architecture: str) -> int | None:  # noqa: ARG002 - the protocol's signature
+        return self.get(image)

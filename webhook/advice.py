@@ -27,7 +27,7 @@ def advise(pod: Pod, profile: TenantProfile) -> tuple[Advice, ...]:
     found: list[Advice] = []
     if not pod.is_of_daemon_set and not pod.spec.node_name and conflicts_with_architecture(pod, profile.spec):
         wanted = profile.spec.architecture.preferred[:_MAX_NAME]
-        found.append(Advice("architecture", f"the pod rules out {wanted}, which its profile requires: left as it is"))
+        found.append(Advice("architecture", f"the pod rules out {wanted}, which its profile requires"))
     if _runtime_class(pod, profile).startswith(KATA_PREFIX):
         found.extend(_beyond_kata(pod))
     return tuple(found)
@@ -51,7 +51,7 @@ def _beyond_kata(pod: Pod) -> list[Advice]:
     )
     found = [Advice(kind, text) for kind, asked, text in sharing if asked]
     for kind, concerns, text in (
-        ("privileged", _is_privileged, "privileged reaches no further than the Kata VM"),
+        ("privileged", _is_privileged, "privileged ends at the Kata VM's border"),
         ("host-device", lambda it: _mounts_any(it, devices), "Kata does not mount the node's devices"),
         ("volume-device", lambda it: bool(it.volume_devices), "volumeDevices depend on Kata's hypervisor"),
         ("sub-path", _mounts_sub_path, "subPath is limited with Kata"),

@@ -49,7 +49,7 @@ class Catalogue:
         return self.content(self._constants.images[name].reference, architecture)
 
     def filler(self, number: int, architecture: str) -> ImageContent:
-        """One of the large images of others that fill a truncated report; each is a megabyte larger than the one before."""
+        """One of the large images of others that fill a truncated report, each a megabyte larger than the last."""
         size = int((self._constants.filler.megabytes + number) * 1e6)
         names = _names(f"registry.example.com/batch/model-{number:03}:v1", architecture)
         return ImageContent(names, size, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from lab.constants import NodeGroup
+from lab.fleets import NodeGroup
 from lab.simulation.catalogue import ImageContent
 from lab.simulation.physics import Physics
 from lab.simulation.pulls import Puller
@@ -74,6 +74,10 @@ class SimulatedNode:
     def architecture(self) -> str:
         return self.group.architecture
 
+    @property
+    def address(self) -> str:
+        return f"10.0.{self.index // 250 % 250}.{1 + self.index % 250}"
+
     def has(self, reference: str) -> bool:
         return canonical_image(reference) in self.images
 
@@ -102,8 +106,8 @@ class SimulatedNode:
         """Why no sandbox can be made now, in containerd's and the kubelet's words; None where one can."""
         if at < self.sandboxes_fail_until:
             return (
-                "rpc error: code = Unavailable desc = connection error: desc = "
-                '"transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"'
+                'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: '
+                'dial unix /run/containerd/containerd.sock: connect: connection refused"'
             )
         if not self.handler_works(handler):
             return (

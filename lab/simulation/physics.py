@@ -1,7 +1,7 @@
 """How long things take. Pure: the same seed, names and circumstances give the same seconds.
 
-Chance is drawn per pod (or node) and stage from its names, not from a stream that all share: two runs that place the same
-pods differently meet the same luck.
+Chance is drawn per pod (or node) and stage from its names, not from a stream that all share: two runs that place the
+same pods differently meet the same luck.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
-from lab.constants import Constants, SandboxKind
+from lab.constants import Constants
+from lab.physical import SandboxKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Physics:
         return self.sandbox_kind(handler).boot_seconds * factor * noise
 
     def retry_seconds(self, failures: int, draw: float) -> float:
-        """Wait before the next attempt after so many failures: min(max, first x factor^(failures-1)) x (1 + jitter x draw).
+        """Wait before the next attempt: min(max, first x factor^(failures-1)) x (1 + jitter x draw).
 
         `draw` is uniform in 0..1. The first wait is never cut: the maximum concerns the growth.
         """

@@ -14,7 +14,7 @@ class _Wire(msgspec.Struct, rename="camel", frozen=True):
     pass
 
 
-class Metadata(_Wire):
+class Metadata(_Wire, frozen=True):
     name: str
     namespace: str
     uid: str
@@ -25,24 +25,24 @@ class Metadata(_Wire):
     annotations: dict[str, str] = {}
 
 
-class Container(_Wire):
+class Container(_Wire, frozen=True):
     name: str
     image: str = ""
     image_pull_policy: str = ""
     restart_policy: str | None = None
 
 
-class ImageSource(_Wire):
+class ImageSource(_Wire, frozen=True):
     reference: str = ""
     pull_policy: str = ""
 
 
-class Volume(_Wire):
+class Volume(_Wire, frozen=True):
     name: str
     image: ImageSource | None = None
 
 
-class PodSpec(_Wire):
+class PodSpec(_Wire, frozen=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
@@ -50,11 +50,11 @@ class PodSpec(_Wire):
     runtime_class_name: str | None = None
 
 
-class PodStatus(_Wire):
+class PodStatus(_Wire, frozen=True):
     phase: str = ""
 
 
-class Pod(_Wire):
+class Pod(_Wire, frozen=True):
     """What of a pod decides how its start goes."""
 
     metadata: Metadata
@@ -73,24 +73,24 @@ class Pod(_Wire):
         return [*volumes, *containers]
 
 
-class PodEvent(_Wire):
+class PodEvent(_Wire, frozen=True):
     """A line of the watch whose object is a pod."""
 
     type: str
     object: Pod
 
 
-class EventType(_Wire):
+class EventType(_Wire, frozen=True):
     """The same of any line: an ERROR's object is no pod."""
 
     type: str
     object: msgspec.Raw
 
 
-class ListMetadata(_Wire):
+class ListMetadata(_Wire, frozen=True):
     resource_version: str
 
 
-class PodList(_Wire):
+class PodList(_Wire, frozen=True):
     metadata: ListMetadata
     items: tuple[Pod, ...] = ()

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 PATH: Final = "/api/v1/pods"
 PAUSE_WALL_SECONDS: Final = 0.5
 WATCH_WALL_SECONDS: Final = 300
+SILENT_WALL_SECONDS: Final = 150.0
 
 Seen = Callable[[Pod], None]
 Gone = Callable[[str], None]
@@ -59,7 +60,7 @@ class PodWatch:
         self.synced.set()
 
     async def _watch(self) -> None:
-        query = {
+        query: dict[str, str | int] = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
@@ -88,7 +89,7 @@ class PodWatch:
 async def _lines(api: ApiClient, query: dict[str, str | int]) -> AsyncIterator[bytes]:
     """Whole lines of the stream; the reader's own `readline` refuses lines of more than 64 KiB."""
     rest = b""
-    async with api.stream(PATH, query) as body:
+    async with api.stream(PATH, query, silent_seconds=SILENT_WALL_SECONDS) as body:
         async for chunk in body.iter_any():
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:

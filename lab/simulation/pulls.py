@@ -45,7 +45,7 @@ class _Running:
 
 
 class PullLine:
-    """A first-come queue with `parallel` servers, which share the transfer rate equally. Pure: time is told to it.
+    """First come first served, with `parallel` places that share the transfer rate. Pure: time is told to it.
 
     A pull first takes its fixed seconds, at full speed whatever else runs, then its transfer seconds, at 1/n of the speed
     while n pulls transfer. Within a freeze (containerd is down) nothing moves.
@@ -94,9 +94,7 @@ class PullLine:
 
     def _step(self) -> float:
         transfers = sum(1 for pull in self._running if pull.fixed_left <= 0)
-        return min(
-            pull.fixed_left if pull.fixed_left > 0 else pull.transfer_left * transfers for pull in self._running
-        )
+        return min(pull.fixed_left if pull.fixed_left > 0 else pull.transfer_left * transfers for pull in self._running)
 
     def _pass(self, to: float) -> None:
         if to <= self._now:
@@ -145,7 +143,8 @@ class Puller:
         """Wait for the turn and the transfer."""
         self._numbers += 1
         key = str(self._numbers)
-        future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[FinishedPull] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = future
         self._settle(self._line.request(at, key, download))
         try:
             return await future

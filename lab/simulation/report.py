@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.constants import Report
+from lab.physical import Report
 from lab.simulation.clock import Clock
 from lab.simulation.nodes import DEFAULT_HANDLERS, SimulatedNode
 from model.names import ARCHITECTURE_LABEL, KATA_LABEL
@@ -46,13 +46,12 @@ def node_object(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, 
             "annotations": {RESTARTED_ANNOTATION: f"{clock.unix(node.restarted_at):.3f}"},
         },
         "spec": {"providerID": f"lab:///{node.name}"},
-        "status": {**_machine(node), **conditions(node, clock), **contents(node, report, clock)},
+        "status": {**_machine(node), **conditions(node, clock), **contents(node, report, clock.now())},
     }
 
 
-def contents(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, Any]:
+def contents(node: SimulatedNode, report: Report, now: float) -> dict[str, Any]:
     """The fields of the status that follow what is installed on the node."""
-    now = clock.now()
     return {"images": reported_images(node, report, now), "runtimeHandlers": reported_handlers(node, now)}
 
 
@@ -96,7 +95,7 @@ def _machine(node: SimulatedNode) -> dict[str, Any]:
         "capacity": resources,
         "allocatable": resources,
         "addresses": [
-            {"type": "InternalIP", "address": f"10.0.{node.index // 250 % 250}.{1 + node.index % 250}"},
+            {"type": "InternalIP", "address": node.address},
             {"type": "Hostname", "address": node.name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
@@ -113,4 +112,3 @@ def _machine(node: SimulatedNode) -> dict[str, Any]:
             "systemUUID": f"system-{node.name}",
         },
     }
-

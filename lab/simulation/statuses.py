@@ -18,6 +18,9 @@ class ContainerProgress:
     """How far a container has come; moments are model seconds."""
 
     container: Container
+    field_path: str
+    """As events name it."""
+
     state: State = "waiting"
     waiting_reason: str = "ContainerCreating"
     started_at: float = 0.0
@@ -43,9 +46,15 @@ class PodProgress:
         self.node_address = node_address
         self.pod_address = pod_address
         self.has_sandbox = False
-        self.init_containers = [ContainerProgress(item, waiting_reason=_INITIALIZING) for item in pod.spec.init_containers]
+        self.init_containers = [
+            ContainerProgress(item, f"spec.initContainers{{{item.name}}}", waiting_reason=_INITIALIZING)
+            for item in pod.spec.init_containers
+        ]
         reason = _INITIALIZING if self.init_containers else "ContainerCreating"
-        self.containers = [ContainerProgress(item, waiting_reason=reason) for item in pod.spec.containers]
+        self.containers = [
+            ContainerProgress(item, f"spec.containers{{{item.name}}}", waiting_reason=reason)
+            for item in pod.spec.containers
+        ]
         self._conditions: dict[str, tuple[bool, float]] = {}
 
     def document(self, at: float, bound_at: float, clock: Clock) -> dict[str, Any]:

@@ -13,6 +13,9 @@ STAGES_ANNOTATION: Final = "lab.stoker.dev/stages"
 TRUTH_ANNOTATION: Final = "lab.stoker.dev/truth"
 """On a pod that became ready: the rest of its truth, as JSON."""
 
+WAITS: Final = frozenset(("runtime", "settle"))
+"""Stages in which a pod waits for its node: for a sandbox that does not fail, for containerd to settle."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -63,6 +66,13 @@ class Truth:
     def kubelet_seconds(self) -> float | None:
         """From the binding until Ready; None while it is not."""
         return None if self.ready_at is None else self.ready_at - self.bound_at
+
+    def add_stage(self, name: str, begin: float, end: float) -> None:
+        """The next stage, between two moments; waiting that goes on in the same way is one stage."""
+        start = begin - self.bound_at
+        if name in WAITS and self.stages and self.stages[-1].name == name:
+            start = self.stages.pop().start
+        self.stages.append(Stage(name, start, end - self.bound_at - start))
 
     def annotations(self) -> dict[str, str]:
         stages = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from certs.authority import LEAF_LIFETIME, CertificateAuthority, KeyPair
@@ -37,6 +37,19 @@ def shown(writer: asyncio.StreamWriter) -> bytes | None:
 
 def der(pair: KeyPair) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pair.certificate_pem.decode())
+
+
+def answer_hello(server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+    """Let the server answer the client's first message, in memory; SSLError is then what the server complains of."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    calling = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    answering = server.wrap_bio(to_server, to_client, server_side=True)
+    with suppress(ssl.SSLWantReadError):
+        calling.do_handshake()
+    with suppress(ssl.SSLWantReadError):
+        answering.do_handshake()
+    if not to_client.pending:
+        raise AssertionError("the server said nothing")
 
 
 @asynccontextmanager

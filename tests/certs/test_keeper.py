@@ -13,7 +13,7 @@ from certs.serving import ServingTls
 from certs.sources import CHECK_SECONDS, INSTALLATION_CHECK_SECONDS, SelfManaged
 from certs.store import parse_secret
 from cluster.client import MERGE_PATCH, ApiClient
-from model.errors import CertificateError, StokerError
+from model.errors import CertificateError
 from tests.certs.builders import NOW, connection, echo_server, leaf, shown, trusting
 from tests.certs.conftest import CONFIGURATION, SECRET
 
@@ -21,7 +21,7 @@ from tests.certs.conftest import CONFIGURATION, SECRET
 class Script:
     """A source whose rounds end as told; None stands for success, which serves a leaf."""
 
-    def __init__(self, tls: ServingTls, outcomes: Sequence[StokerError | None]) -> None:
+    def __init__(self, tls: ServingTls, outcomes: Sequence[Exception | None]) -> None:
         self._tls = tls
         self._outcomes = iter(outcomes)
 
@@ -41,7 +41,7 @@ class Clock:
         return self.now
 
 
-def scripted(*outcomes: StokerError | None) -> CertificateKeeper:
+def scripted(*outcomes: Exception | None) -> CertificateKeeper:
     tls = ServingTls()
     return CertificateKeeper(Script(tls, outcomes), tls, clock=Clock())
 
@@ -81,6 +81,11 @@ async def test_an_error_is_counted_and_the_old_leaf_goes_on() -> None:
     await keeper.round()
     assert metric("stoker_certificate_errors_total") == before + 1
     assert keeper.status().leaf_expires == NOW + LEAF_LIFETIME
+
+
+async def test_a_defect_does_not_end_it_either() -> None:
+    keeper = scripted(None, RuntimeError("a defect"), None)
+    assert [await keeper.round() for _ in range(3)] == [7, 1, 7]
 
 
 async def test_it_sleeps_as_long_as_each_round_asks_for() -> None:

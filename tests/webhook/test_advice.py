@@ -11,7 +11,7 @@ from tests.webhook.patching import read_pod
 from webhook.advice import advise
 
 KATA = profile(runtimeClassName="kata-qemu", runtimeClassPolicy="Enforce")
-PRIVILEGED = {"securityContext": {"privileged": True}}
+PRIVILEGED: dict[str, Any] = {"securityContext": {"privileged": True}}
 
 
 def kinds(manifest: dict[str, Any]) -> list[str]:

@@ -1,0 +1,261 @@
+"""A simulated fleet on a real control plane, and what may happen to it.
+
+async with Fleet.start(api, constants) as fleet:
+    await fleet.wait_until_ready(deadline_seconds=60)
+    fleet.set_scene()
+    ...
+    fleet.truth(uid)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from cluster.client import ApiClient
+from lab.constants import Constants
+from lab.fleets import NodeGroup
+from lab.simulation import objects
+from lab.simulation.catalogue import Catalogue
+from lab.simulation.clock import Clock
+from lab.simulation.events import EventRecorder
+from lab.simulation.kubelet import Kubelets
+from lab.simulation.members import member, members
+from lab.simulation.nodes import SimulatedNode
+from lab.simulation.physics import Physics
+from lab.simulation.report import DEPLOY_LABEL, conditions, node_object
+from lab.simulation.truth import Truth
+from lab.simulation.world import World
+from lab.simulation.writes import Tasks, persist
+from model.errors import ApiError, Conflict, ConnectionFailed, LabError, NotFound
+from model.names import KATA_DEPLOY, KATA_LABEL
+
+logger = logging.getLogger(__name__)
+
+NODES: Final = "/api/v1/nodes"
+CONCURRENCY: Final = 16
+POLL_WALL_SECONDS: Final = 0.1
+
+
+class Fleet:
+    """Made by `start`, which also removes it. Seconds are model seconds unless a name says `wall`."""
+
+    def __init__(self, api: ApiClient, constants: Constants, clock: Clock) -> None:
+        self.clock = clock
+        self.constants = constants
+        self._api = api
+        tasks = Tasks()
+        self._world = World(
+            api=api,
+            clock=clock,
+            physics=Physics(constants),
+            catalogue=Catalogue(constants),
+            tasks=tasks,
+            events=EventRecorder(api, clock, tasks),
+        )
+        self._kubelets = Kubelets(self._world)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls,
+        api: ApiClient,
+        constants: Constants,
+        *,
+        groups: Sequence[NodeGroup] | None = None,
+        speed: float | None = None,
+    ) -> AsyncIterator[Fleet]:
+        """The fleet of `groups` (else the demo's). At the end its nodes are deleted, and the pods on them with them."""
+        fleet = cls(api, constants, Clock(constants.speed if speed is None else speed))
+        try:
+            await fleet._create(constants.demo.fleet if groups is None else groups)
+            yield fleet
+        finally:
+            await fleet._remove()
+
+    @property
+    def nodes(self) -> Mapping[str, SimulatedNode]:
+        """The true state of each node, by name; to be read."""
+        return self._world.nodes
+
+    @property
+    def truths(self) -> Mapping[str, Truth]:
+        """Of every pod that was bound to a node of the fleet, by uid."""
+        return self._world.truths
+
+    def truth(self, uid: str) -> Truth | None:
+        """None where the pod was never bound here."""
+        return self._world.truths.get(uid)
+
+    async def wait_until_ready(self, deadline_seconds: float = 120) -> None:
+        """Until every node takes pods and kata-deploy runs where it should; LabError after that many wall seconds."""
+        late = set(self._world.nodes)
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                while True:
+                    late = await self._unready()
+                    if not late:
+                        return
+                    await asyncio.sleep(POLL_WALL_SECONDS)
+        except TimeoutError as error:
+            raise LabError(
+                f"the simulated fleet was not ready after {deadline_seconds:g} s: {', '.join(sorted(late))}; "
+                "kube-controller-manager and the scheduler default-scheduler must run"
+            ) from error
+
+    def set_scene(self) -> None:
+        """Let happen what the groups' states say happened `seconds_ago`: do this just before pods are created.
+
+        LabError where the fleet is not ready.
+        """
+        awaiting = {node.name for node in self._world.nodes.values() if node.awaits_scene}
+        if late := awaiting - self._world.installers.keys():
+            raise LabError(f"kata-deploy is not yet bound to {', '.join(sorted(late))}; wait until the fleet is ready")
+        now = self.clock.now()
+        for node in self._world.nodes.values():
+            moment = now - node.group.seconds_ago
+            if node.awaits_scene:
+                self._world.installers[node.name].set_scene(moment)
+            elif node.group.state == "containerd-restarted":
+                self._spawn_restart(node, moment)
+
+    def restart_containerd(self, name: str) -> None:
+        """kata-deploy's container starts again, where the node has it, and containerd with it."""
+        self._spawn_restart(self._node(name), self.clock.now())
+
+    async def install_kata(self, name: str) -> None:
+        """Let kata-deploy's DaemonSet select the node; it pulls, installs, restarts containerd and labels."""
+        node = self._node(name)
+        node.kata_wanted = True
+        labels = {DEPLOY_LABEL: "true", KATA_LABEL: "false"}
+        await self._world.patch_node(node, {"metadata": {"labels": labels}}, manager=KATA_DEPLOY)
+
+    async def cordon(self, name: str, *, unschedulable: bool = True) -> None:
+        await self._world.patch_node(self._node(name), {"spec": {"unschedulable": unschedulable}}, manager="kubectl")
+
+    async def delete(self, name: str) -> None:
+        """The machine is gone: its Node and Lease are deleted, its pods are left to kube-controller-manager."""
+        node = self._world.nodes.pop(name)
+        node.puller.close()
+        self._world.installers.pop(name, None)
+        await _unless_gone(persist(lambda: self._api.delete(f"{NODES}/{name}")))
+        await _unless_gone(persist(lambda: self._api.delete(f"{objects.LEASES}/{name}")))
+
+    async def join(self, group: NodeGroup, name: str) -> None:
+        """A fresh machine boots and joins: without images, without Kata (kata-deploy comes if the state wants it)."""
+        launched, boot = self.clock.now(), self.constants.boot
+        noise = self._world.physics.noise("boot", name)
+        await self.clock.sleep_until(launched + boot.registered_seconds[group.architecture] * noise)
+        node = member(self._world, group, name, empty=True)
+        node.ready = False
+        await self._register(node)
+        await self.clock.sleep_until(launched + boot.ready_seconds[group.architecture] * noise)
+        node.ready = True
+        await self._world.patch_node(node, {"status": conditions(node, self.clock)}, "/status")
+
+    async def _create(self, groups: Sequence[NodeGroup]) -> None:
+        await _unless_there(
+            persist(lambda: self._api.create(objects.RUNTIME_CLASSES, objects.runtime_class(self.constants)))
+        )
+        nodes = list(members(self._world, groups))
+        await self._kubelets.start()
+        self._world.events.start()
+        await asyncio.gather(*(self._register(node) for node in nodes))
+        await _unless_there(persist(lambda: self._api.create(objects.DAEMON_SETS, objects.daemon_set(self.constants))))
+        self._world.tasks.spawn(self._beat(), "heartbeats")
+
+    async def _register(self, node: SimulatedNode) -> None:
+        async with self._slots:
+            body = node_object(node, self.constants.report, self.clock)
+            await persist(lambda: self._api.create(NODES, body, fieldManager="kubelet"))
+            lease = objects.lease(node.name, self.constants.heartbeats.lease_seconds)
+            await _unless_there(persist(lambda: self._api.create(objects.LEASES, lease)))
+            if node.installed_at is not None:
+                since = self.clock.timestamp(node.installed_at)
+                await self._world.patch_node(node, objects.labelled_by_kata_deploy(since))
+
+    def _spawn_restart(self, node: SimulatedNode, moment: float) -> None:
+        installer = self._world.installers.get(node.name)
+        if installer is not None:
+            self._world.tasks.spawn(installer.restart(moment), f"restart of containerd on {node.name}")
+        else:
+            node.restart_containerd(moment, self._world.physics)
+
+    def _node(self, name: str) -> SimulatedNode:
+        try:
+            return self._world.nodes[name]
+        except KeyError as error:
+            raise LabError(f"the fleet has no node {name}; it has {', '.join(self._world.nodes)}") from error
+
+    async def _unready(self) -> set[str]:
+        nodes = await self._api.get(NODES)
+        tainted = {
+            item["metadata"]["name"]
+            for item in nodes["items"]
+            if any(taint["key"] == "node.kubernetes.io/not-ready" for taint in item["spec"].get("taints", ()))
+        }
+        waiting = {
+            node.name for node in self._world.nodes.values() if node.kata_wanted and not self._kata_deploy_stands(node)
+        }
+        return (tainted & self._world.nodes.keys()) | waiting
+
+    def _kata_deploy_stands(self, node: SimulatedNode) -> bool:
+        installer = self._world.installers.get(node.name)
+        return installer is not None and (installer.ready or node.group.state in {"kata-installing", "kata-installed"})
+
+    async def _beat(self) -> None:
+        """Renew every node's Lease; Leases are what kube-controller-manager looks at first."""
+        while True:
+            await asyncio.sleep(self.constants.heartbeats.interval_wall_seconds)
+            await asyncio.gather(*(self._renew(name) for name in list(self._world.nodes)))
+
+    async def _renew(self, name: str) -> None:
+        async with self._slots:
+            try:
+                await self._api.patch(f"{objects.LEASES}/{name}", {"spec": {"renewTime": objects.micro_time()}})
+            except (ApiError, ConnectionFailed) as error:
+                logger.warning("a simulated heartbeat failed: %s", error)
+
+    async def _remove(self) -> None:
+        """Stop everything and delete what was created; what cannot be deleted is logged."""
+        await self._world.tasks.close()
+        for node in self._world.nodes.values():
+            node.puller.close()
+        try:
+            await _unless_gone(self._api.delete(f"{objects.DAEMON_SETS}/{KATA_DEPLOY}"))
+            await self._delete_pods()
+            paths = [f"{collection}/{name}" for name in self._world.nodes for collection in (NODES, objects.LEASES)]
+            await self._delete_all(paths)
+            await _unless_gone(self._api.delete(f"{objects.RUNTIME_CLASSES}/{self.constants.kata.runtime_class}"))
+        except (ApiError, ConnectionFailed) as error:
+            logger.warning("the simulated fleet was not removed whole: %s", error)
+
+    async def _delete_pods(self) -> None:
+        pods = await self._api.get("/api/v1/pods")
+        bound = [pod["metadata"] for pod in pods["items"] if pod["spec"].get("nodeName") in self._world.nodes]
+        await self._delete_all(f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}" for pod in bound)
+
+    async def _delete_all(self, paths: Iterable[str]) -> None:
+        async def delete(path: str) -> None:
+            async with self._slots:
+                await _unless_gone(self._api.delete(path, {"gracePeriodSeconds": 0}))
+
+        await asyncio.gather(*(delete(path) for path in paths))
+
+
+async def _unless_there(write: Awaitable[Any]) -> None:
+    try:
+        await write
+    except Conflict:
+        logger.debug("an object of the fleet existed already")
+
+
+async def _unless_gone(write: Awaitable[Any]) -> None:
+    try:
+        await write
+    except NotFound:
+        logger.debug("an object of the fleet was gone already")

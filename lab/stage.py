@@ -1,0 +1,175 @@
+"""A cluster with Stoker installed, as the manifests install it, on this machine's control plane.
+
+What the Deployments would run runs here as processes, with the tokens of the same service accounts and so with the RBAC
+that the manifests grant: two replicas of the webhook behind a TCP balancer (in place of the Service), and the second
+scheduler with the extender beside it on loopback. The Deployments themselves have 0 replicas: no simulated node may
+pretend to run Stoker. `default-scheduler` knows nothing of Stoker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import aiohttp
+import yaml
+
+from cluster.access import load_access
+from cluster.client import ApiClient
+from lab.balancer import LOOPBACK, Balancer
+from lab.controlplane import CHECK_SECONDS, ControlPlane
+from lab.processes import POLL_SECONDS, Check, Process, start_on_free_ports
+from lab.toolchain import Programs
+from manifests.loader import load
+from model import names
+from model.errors import LabError
+
+WEBHOOK_REPLICAS: Final = 2
+TOKEN_SECONDS: Final = 24 * 3600
+PUBLICATION_SECONDS: Final = 30.0
+
+Progress = Callable[[str], None]
+
+
+class Stage:
+    """The running cluster; everything in it can be stopped, killed and started again one by one."""
+
+    control_plane: ControlPlane
+    client: ApiClient
+    """As cluster administrator."""
+
+    balancer: Balancer
+    extender: Process
+    extender_port: int
+
+    def __init__(self, speed: float, progress: Progress) -> None:
+        self.speed = speed
+        self.webhooks: list[Process] = []
+        self._progress = progress
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, programs: Programs, speed: float, progress: Progress = lambda _: None) -> AsyncIterator[Stage]:
+        """Up with the block, gone after it. `speed`: modelled seconds in a wall second, as Stoker is told."""
+        stage = cls(speed, progress)
+        async with AsyncExitStack() as stack:
+            await stage._start(programs, stack)
+            yield stage
+
+    async def apply(self, objects: Sequence[dict[str, Any]]) -> None:
+        """`kubectl apply`, server-side."""
+        text = yaml.safe_dump_all(objects, sort_keys=False)
+        await self.control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+    async def _start(self, programs: Programs, stack: AsyncExitStack) -> None:
+        self._progress("starting etcd, kube-apiserver and kube-controller-manager")
+        self.control_plane = await stack.enter_async_context(ControlPlane.start(programs))
+        self.client = await stack.enter_async_context(ApiClient(await load_access(self.control_plane.admin_kubeconfig)))
+        self.balancer = await stack.enter_async_context(Balancer())
+        self._progress("applying the manifests")
+        await self.apply([self._as_in_the_lab(item) for item in load("default")])
+        await self.control_plane.kubectl(
+            "wait", "--for=condition=Established", "crd/tenantprofiles.stoker.dev", "--timeout=30s"
+        )
+        self._progress("starting Stoker: two webhook replicas, and the extender")
+        try:
+            await self._start_stoker()
+            self._progress("starting the schedulers: default-scheduler, and stoker-scheduler with the extender")
+            await self.control_plane.start_scheduler("default-scheduler", {})
+            await self.control_plane.start_scheduler(names.SCHEDULER, self._scheduler_configuration())
+        except BaseException:
+            await self._stop_stoker()
+            raise
+        stack.push_async_callback(self._stop_stoker)
+
+    async def _start_stoker(self) -> None:
+        webhook = await self._token_kubeconfig("stoker")
+        sidecar = await self._token_kubeconfig("stoker-scheduler")
+        starts = [self._start_webhook(number, webhook) for number in range(WEBHOOK_REPLICAS)]
+        *self.webhooks, self.extender = await asyncio.gather(*starts, self._start_extender(sidecar))
+        await self._published()
+
+    async def _stop_stoker(self) -> None:
+        started = [*self.webhooks, self.extender] if hasattr(self, "extender") else self.webhooks
+        await asyncio.gather(*(process.stop() for process in started))
+
+    async def _start_webhook(self, number: int, kubeconfig: str) -> Process:
+        def build(ports: Sequence[int]) -> Process:
+            self.balancer.backends.append(ports[0])
+            listen = ("--webhook-listen", f"{LOOPBACK}:{ports[0]}")
+            return self._stoker(f"webhook-{number}", "webhook,controllers", kubeconfig, ports[1], listen)
+
+        return await start_on_free_ports(2, build)
+
+    async def _start_extender(self, kubeconfig: str) -> Process:
+        def build(ports: Sequence[int]) -> Process:
+            self.extender_port = ports[0]
+            listen = ("--insecure-http", "--extender-listen", f"{LOOPBACK}:{ports[0]}")
+            return self._stoker("extender", "extender", kubeconfig, ports[1], listen)
+
+        return await start_on_free_ports(2, build)
+
+    def _stoker(self, name: str, roles: str, kubeconfig: str, metrics_port: int, listen: Sequence[str]) -> Process:
+        command = [sys.executable, "-m", "cli.main", "serve", "--roles", roles, "--kubeconfig", kubeconfig]
+        command += ["--metrics-listen", f"{LOOPBACK}:{metrics_port}", "--time-scale", str(self.speed), *listen]
+        log = self.control_plane.directory / "logs" / f"{name}.log"
+        return Process(name, command, log=log, check=_is_ready(metrics_port))
+
+    def _as_in_the_lab(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["kind"] == "Deployment":
+            manifest["spec"]["replicas"] = 0
+        if manifest["kind"] == "MutatingWebhookConfiguration":
+            for webhook in manifest["webhooks"]:
+                path = webhook["clientConfig"]["service"]["path"]
+                webhook["clientConfig"] = {"url": f"https://{LOOPBACK}:{self.balancer.port}{path}"}
+        return manifest
+
+    def _scheduler_configuration(self) -> dict[str, Any]:
+        """The second scheduler's configuration as it is shipped, but alone and with the extender's port of this run."""
+        shipped = next(item for item in load("scheduler") if item["kind"] == "ConfigMap")
+        configuration: dict[str, Any] = yaml.safe_load(shipped["data"]["scheduler.yaml"])
+        configuration["leaderElection"] = {"leaderElect": False}
+        for extender in configuration["extenders"]:
+            extender["urlPrefix"] = f"http://{LOOPBACK}:{self.extender_port}"
+        return configuration
+
+    async def _token_kubeconfig(self, account: str) -> str:
+        path = f"/api/v1/namespaces/{names.NAMESPACE}/serviceaccounts/{account}/token"
+        answer = await self.client.create(path, {"spec": {"expirationSeconds": TOKEN_SECONDS}})
+        return str(self.control_plane.kubeconfig_for_token(answer["status"]["token"], account))
+
+    async def _published(self) -> None:
+        """Wait until Stoker has written its CA into the webhook configuration."""
+        path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/" + names.WEBHOOK_CONFIGURATION
+
+        async def published() -> bool:
+            configuration = await self.client.get(path)
+            return bool(configuration["webhooks"][0]["clientConfig"].get("caBundle"))
+
+        await eventually(published, f"Stoker published no CA; see {self.webhooks[0].log}", PUBLICATION_SECONDS)
+
+
+async def eventually(check: Check, complaint: str, deadline_seconds: float) -> None:
+    """Ask `check` again and again until it holds; LabError with the complaint where it does not in time."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            while not await check():  # noqa: ASYNC110 - what is waited for is in another process
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError as error:
+        raise LabError(f"within {deadline_seconds:.0f} s: {complaint}") from error
+
+
+def _is_ready(metrics_port: int) -> Check:
+    async def check() -> bool:
+        timeout = aiohttp.ClientTimeout(total=CHECK_SECONDS)
+        url = f"http://{LOOPBACK}:{metrics_port}/readyz"
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return check

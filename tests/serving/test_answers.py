@@ -1,0 +1,63 @@
+"""Answers that no handler meant to give."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import REGISTRY
+
+from model.errors import InvalidRequest
+from serving.answers import answering
+
+
+async def _breaks(_: web.Request) -> web.Response:
+    raise RuntimeError("a defect")
+
+
+async def _times_out(_: web.Request) -> web.Response:
+    raise TimeoutError
+
+
+async def _refuses(_: web.Request) -> web.Response:
+    raise InvalidRequest("that will not do", status=413, reason="test_reason")
+
+
+def application() -> web.Application:
+    app = web.Application(middlewares=[answering("test")])
+    app.router.add_get("/breaks", _breaks)
+    app.router.add_get("/times-out", _times_out)
+    app.router.add_get("/refuses", _refuses)
+    return app
+
+
+@pytest.mark.parametrize("path", ["/breaks", "/times-out"])
+async def test_an_unexpected_error_is_a_503_with_the_traceback_in_the_log(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with TestClient(TestServer(application())) as client:
+        response = await client.get(path)
+        text = await response.text()
+    assert response.status == 503
+    assert "defect" not in text
+    assert [record.exc_info is not None for record in caplog.records if record.levelno >= logging.ERROR] == [True]
+
+
+async def test_an_invalid_request_is_answered_and_counted_as_it_says() -> None:
+    labels = {"listener": "test", "reason": "test_reason"}
+    before = REGISTRY.get_sample_value("stoker_http_refused_total", labels) or 0
+    async with TestClient(TestServer(application())) as client:
+        response = await client.get("/refuses")
+        assert (response.status, await response.text()) == (413, "that will not do\n")
+    assert REGISTRY.get_sample_value("stoker_http_refused_total", labels) == before + 1
+
+
+async def test_paths_of_strangers_make_no_metric_of_their_own() -> None:
+    labels = {"listener": "test", "path": "unknown", "code": "404"}
+    before = REGISTRY.get_sample_value("stoker_http_request_seconds_count", labels) or 0
+    async with TestClient(TestServer(application())) as client:
+        response = await client.get("/no/such/path")
+        assert "/breaks" in await response.text()
+    assert REGISTRY.get_sample_value("stoker_http_request_seconds_count", labels) == before + 1
