@@ -1,20 +1,23 @@
 # Stoker. `make` alone lists the targets. Python 3.11 and make are all a machine needs; the rest is set up here.
 PYTHON ?= python3
 VENV := .venv
+LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
-export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): constraints.txt pyproject.toml
+$(LOCKED): constraints.txt
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stoker needs Python 3.11 or newer; set PYTHON=python3.11, say")'
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -60,6 +60,44 @@ def demo(
     console.print(f"The report of every pod is in {report}.")
 
 
+@app.command()
+def up(speed: Speed = None, constants: ConstantsFile = None) -> None:
+    """Start a control plane with Stoker and the demo's fleet in the background, to try things on."""
+    from lab.constants import load_constants
+    from lab.standing import up as stand_up
+
+    load_constants(constants)  # mistakes in it are told here, not in the supervisor's log
+    _programs()
+    _tell("starting the lab (about 20 s) ...")
+    arguments = ["--speed", str(speed)] if speed else []
+    state = stand_up([*arguments, *(["--constants", str(constants.absolute())] if constants else [])])
+    typer.echo(
+        f"The lab stands; logs are in {state.logs}. To use it:\n"
+        f"  export KUBECONFIG={state.kubeconfig}\n"
+        f"  {state.kubectl} get nodes\n"
+        f"  stoker nodes --time-scale {state.speed:g}\n"
+        "Take it down with `stoker lab down`."
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop what `stoker lab up` started."""
+    from lab.standing import down as take_down
+
+    typer.echo("The lab is down." if take_down() else "No lab stands; nothing to do.")
+
+
+@app.command(hidden=True)
+def hold(speed: Speed = None, constants: ConstantsFile = None) -> None:
+    """Be the standing lab's supervisor."""
+    from lab.constants import load_constants
+    from lab.standing import hold as hold_lab
+
+    loaded = load_constants(constants)
+    asyncio.run(hold_lab(loaded, speed or loaded.speed, _tell))
+
+
 async def _demo(programs: Programs, constants: Constants, workload: Workload, speed: float) -> list[Run]:
     from lab.demo import Demo
     from lab.stage import Stage

@@ -170,6 +170,15 @@ class RuntimeClass(Object):
     handler: str = ""
 
 
+class LeaseSpec(_Wire):
+    holder_identity: str | None = None
+    renew_time: str | None = None
+
+
+class Lease(Object):
+    spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
+
+
 class ObjectReference(_Wire):
     kind: str = ""
     name: str = ""

@@ -13,7 +13,6 @@ import asyncio
 import os
 import signal
 import ssl
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -27,6 +26,7 @@ import yaml
 from lab import commandlines
 from lab.commandlines import LOOPBACK, ApiServerFiles, ClientFiles, ControlPlaneSettings
 from lab.credentials import APISERVER_IDENTITIES, Credentials
+from lab.directories import working_directory
 from lab.processes import Check, Process, start_on_free_ports
 from lab.toolchain import Programs
 from model.errors import LabError
@@ -61,8 +61,8 @@ class ControlPlane:
         cls, programs: Programs, settings: ControlPlaneSettings | None = None
     ) -> AsyncIterator[ControlPlane]:
         """A control plane in a temporary directory: both are gone at the end, also after SIGTERM (then SystemExit)."""
-        with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="stoker-lab-") as directory:
-            control_plane = await cls.up(Path(directory), programs, settings)
+        with _ended_by_sigterm(), working_directory() as directory:
+            control_plane = await cls.up(directory, programs, settings)
             try:
                 yield control_plane
             finally:

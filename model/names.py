@@ -28,6 +28,10 @@ SERVICE: Final = "stoker"
 CA_SECRET: Final = "stoker-ca"  # noqa: S105 - the name of an object, not a secret
 WEBHOOK_CONFIGURATION: Final = "stoker"
 SCHEDULER: Final = "stoker-scheduler"
+"""The second scheduler: its name in pods, and the name of its Lease."""
+
+CONTROLLERS_LEASE: Final = "stoker-controllers"
+"""The Lease of the replica whose controllers work."""
 
 # Names that others own.
 KATA_LABEL: Final = "katacontainers.io/kata-runtime"

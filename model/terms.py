@@ -68,8 +68,11 @@ def node_term(node: NodeFacts, now: float) -> Term:
 
 
 def runtime_term(node: NodeFacts, verdict: RuntimeVerdict, now: float) -> Term:
-    """0 where the handler works; what is left of its installation; half of a whole installation where unknown."""
-    if verdict.state is RuntimeState.PRESENT:
+    """0 where the handler works; what is left of its installation; half of a whole installation where unknown.
+
+    Where it never comes there are no seconds to forecast: the forecast itself says that it is impossible.
+    """
+    if verdict.state in (RuntimeState.PRESENT, RuntimeState.ABSENT):
         return Term("runtime", 0.0, "observed")
     if verdict.state is RuntimeState.UNKNOWN:
         return Term("runtime", UNKNOWN_SHARE * INSTALL_SECONDS, "unknown", verdict.reason)

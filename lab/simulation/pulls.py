@@ -47,8 +47,8 @@ class _Running:
 class PullLine:
     """First come first served, with `parallel` places that share the transfer rate. Pure: time is told to it.
 
-    A pull first takes its fixed seconds, at full speed whatever else runs, then its transfer seconds, at 1/n of the speed
-    while n pulls transfer. Within a freeze (containerd is down) nothing moves.
+    A pull first takes its fixed seconds, at full speed whatever else runs, then its transfer seconds, at 1/n of the
+    speed while n pulls transfer. Within a freeze (containerd is down) nothing moves.
     """
 
     def __init__(self, parallel: int) -> None:
@@ -119,9 +119,9 @@ class PullLine:
         while self._waiting and len(self._running) < self._parallel:
             key, requested, download = self._waiting.popleft()
             cost = download.work()
-            fixed = max(cost.fixed_seconds, _EPSILON)
+            fixed = max(cost.fixed_seconds, 2 * _EPSILON)
             begun = max(requested, self._now)
-            self._running.append(_Running(key, requested, begun, fixed, cost.transfer_seconds, download))
+            self._running.append(_Running(key, requested, begun, fixed, _left(cost.transfer_seconds), download))
 
 
 def _left(seconds: float) -> float:

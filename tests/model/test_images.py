@@ -13,9 +13,13 @@ SHA256 = "sha256:" + "0123456789abcdef" * 4
 SHA512 = "sha512:" + "0123456789abcdef" * 8
 
 COMPONENT = st.from_regex(r"[a-z0-9]{1,4}((\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}", fullmatch=True)
-REGISTRY = st.sampled_from(["", "docker.io/", "index.docker.io/", "localhost/", "localhost:5000/", "Host/", "a.b/", "[::1]:5/"])
+REGISTRY = st.sampled_from(
+    ["", "docker.io/", "index.docker.io/", "localhost/", "localhost:5000/", "Host/", "a.b/", "[::1]:5/"]
+)
 TAIL = st.sampled_from(["", ":latest", ":V1.2_x-3", f"@{SHA256}", f":v1@{SHA512}"])
-REFERENCE = st.builds(lambda host, path, tail: host + "/".join(path) + tail, REGISTRY, st.lists(COMPONENT, min_size=1, max_size=3), TAIL)
+REFERENCE = st.builds(
+    lambda host, path, tail: host + "/".join(path) + tail, REGISTRY, st.lists(COMPONENT, min_size=1, max_size=3), TAIL
+)
 
 
 @pytest.mark.parametrize(

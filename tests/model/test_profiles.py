@@ -29,7 +29,12 @@ def test_the_priors_are_the_first_seeds_figures() -> None:
 
 def test_a_profile_that_says_little_gates_nothing_and_moves_no_pod() -> None:
     spec = TenantProfile.from_spec("quiet", {"runtimeClassPolicy": "Default"}).spec
-    assert (spec.scheduling_gates, spec.scheduler_name, spec.tolerations, spec.peer_pods.enabled) == ((), None, (), False)
+    assert (spec.scheduling_gates, spec.scheduler_name, spec.tolerations, spec.peer_pods.enabled) == (
+        (),
+        None,
+        (),
+        False,
+    )
 
 
 def test_the_windows_of_settling_default_to_what_was_measured() -> None:
@@ -67,7 +72,7 @@ def test_a_bad_spec_is_told_with_the_profile_the_place_and_the_reason(spec: obje
 
 
 def test_every_mistake_of_a_spec_is_told_at_once() -> None:
-    with pytest.raises(InvalidProfile, match="settleSeconds: .*; spec.maxHoldSeconds: "):
+    with pytest.raises(InvalidProfile, match=r"spec\.maxHoldSeconds: .*; spec\.settleSeconds: "):
         TenantProfile.from_spec("kata-agents", {**KATA, "settleSeconds": -1, "maxHoldSeconds": -1})
 
 

@@ -1,4 +1,4 @@
-"""Whether a runtime handler works on a node: what the kubelet reports outranks labels, and nothing is refused too soon."""
+"""Whether a runtime handler works on a node: reports outrank labels, and nothing is given up too soon."""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+"""Leases: who leads, and whether somebody who should be there still renews.
+
+Both judge by renewals that were seen, on the local monotonic clock: the times written into a Lease are by another
+machine's clock and are compared with nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Final
+
+from cluster import wire
+from cluster.client import ApiClient
+from model.errors import Conflict, NotFound, StokerError
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS: Final = 15
+"""A Lease that was not seen renewed for so long is nobody's (client-go's LeaseDuration)."""
+
+RENEW_SECONDS: Final = 2.0
+"""Between two renewals, and between two looks of those who wait (client-go's RetryPeriod)."""
+
+GIVE_UP_SECONDS: Final = 10.0
+"""A leader that could not renew for so long stops leading, before others may begin (client-go's RenewDeadline)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseName:
+    namespace: str
+    name: str
+
+    @property
+    def collection(self) -> str:
+        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases"
+
+    @property
+    def path(self) -> str:
+        return f"{self.collection}/{self.name}"
+
+
+class LeaseObserver:
+    """Whether a Lease is seen to be renewed; fed by a reflector."""
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._renewed: dict[str, str] = {}
+        self._seen: dict[str, float] = {}
+
+    def changed(self, old: wire.Lease | None, new: wire.Lease | None) -> None:
+        """A Lease that is new to us may be long dead: only a change of its renewal counts."""
+        if new is None:
+            if old is not None:
+                self._renewed.pop(old.metadata.name, None)
+                self._seen.pop(old.metadata.name, None)
+            return
+        name, renewed = new.metadata.name, new.spec.renew_time or ""
+        if old is not None and renewed != self._renewed.get(name):
+            self._seen[name] = self._clock()
+        self._renewed[name] = renewed
+
+    def is_renewed(self, name: str) -> bool:
+        seen = self._seen.get(name)
+        return seen is not None and self._clock() - seen < LEASE_SECONDS
+
+
+class Leadership:
+    """Runs for a Lease and keeps it: `leading` is set while it is held."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        lease: LeaseName,
+        *,
+        identity: str,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.identity = f"{identity}_{secrets.token_hex(4)}"
+        self._client = client
+        self._lease = lease
+        self._clock = clock
+        self._sleep = sleep
+        self._leading = False
+        self._renewed_at = 0.0
+        self._observed: tuple[str, str] = ("", "")
+        self._observed_at = 0.0
+
+    @property
+    def leading(self) -> bool:
+        """Held, and renewed lately enough that nobody else can have begun."""
+        return self._leading and self._clock() - self._renewed_at < GIVE_UP_SECONDS
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self._round()
+            except Conflict:
+                self._lose("somebody else was quicker")
+            except StokerError as error:
+                log.warning("the Lease %s could not be written: %s", self._lease.name, error)
+            await self._sleep(RENEW_SECONDS)
+
+    async def release(self) -> None:
+        """Give the Lease back, so that the next leader need not wait for it to run out."""
+        if not self._leading:
+            return
+        self._leading = False
+        try:
+            current = await self._client.get(self._lease.path)
+            if current["spec"].get("holderIdentity") == self.identity:
+                await self._client.update(self._lease.path, self._body(current, holder="", seconds=1))
+        except StokerError as error:
+            log.warning("the Lease %s was not given back: %s", self._lease.name, error)
+
+    async def _round(self) -> None:
+        started = self._clock()
+        try:
+            current = await self._client.get(self._lease.path)
+        except NotFound:
+            await self._client.create(self._lease.collection, self._body({"metadata": {}, "spec": {}}))
+            self._win(started)
+            return
+        if not self._may_take(current["spec"]):
+            self._lose("held by " + str(current["spec"].get("holderIdentity")))
+            return
+        await self._client.update(self._lease.path, self._body(current))
+        self._win(started)
+
+    def _may_take(self, spec: dict[str, Any]) -> bool:
+        """Ours, free, or not renewed under our eyes for as long as it lasts."""
+        holder = spec.get("holderIdentity") or ""
+        observed = holder, str(spec.get("renewTime"))
+        if observed != self._observed:
+            self._observed, self._observed_at = observed, self._clock()
+        lasts = spec.get("leaseDurationSeconds") or LEASE_SECONDS
+        return holder in ("", self.identity) or self._clock() - self._observed_at >= lasts
+
+    def _body(
+        self, current: dict[str, Any], *, holder: str | None = None, seconds: int = LEASE_SECONDS
+    ) -> dict[str, Any]:
+        """The Lease with us as its holder; its resourceVersion makes the write a precondition."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec, holder = dict(current["spec"]), self.identity if holder is None else holder
+        if spec.get("holderIdentity") != holder:
+            spec["acquireTime"] = now
+            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+        spec |= {"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": seconds}
+        metadata = {**current["metadata"], "name": self._lease.name, "namespace": self._lease.namespace}
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+    def _win(self, at: float) -> None:
+        if not self._leading:
+            log.info("leading", extra={"fields": {"lease": self._lease.name, "identity": self.identity}})
+        self._leading, self._renewed_at = True, at
+
+    def _lose(self, why: str) -> None:
+        if self._leading:
+            log.warning("no longer leading", extra={"fields": {"lease": self._lease.name, "why": why}})
+        self._leading = False

@@ -1,0 +1,331 @@
+"""A reflector's copy follows the collection, whatever the server and the network do to the watch."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from prometheus_client import REGISTRY
+
+from cluster import reflector
+from cluster.watching import FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, backoff
+from tests.cluster.scripted import (
+    Following,
+    bookmark,
+    event,
+    failure,
+    following,
+    line,
+    listed,
+    page,
+    refusal,
+    stream,
+)
+
+
+def counted(metric: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(metric, {"resource": "scripted", **labels}) or 0.0
+
+
+async def synced(state: Following, *names: str) -> None:
+    """Wait for the list of these names to be whole."""
+    await state.until(lambda: len(state.told) >= len(names))
+    await state.reflector.synced.wait()
+
+
+async def test_a_streaming_list_is_whole_at_its_bookmark() -> None:
+    async with following(listed(5, "a", "b")) as state:
+        await synced(state, "a", "b")
+        assert (state.names, state.told) == (["a", "b"], ["a appeared", "b appeared"])
+
+
+async def test_a_list_without_its_bookmark_is_not_whole() -> None:
+    async with following(stream(event("ADDED", "a", 1))) as state:
+        await state.until(lambda: bool(state.told))
+        assert state.reflector.complaint() == "scripted: not synced yet"
+
+
+async def test_the_list_asks_for_initial_events_bookmarks_and_an_end() -> None:
+    async with following(listed(5)) as state:
+        query = await state.asked(1)
+        seconds = int(query.pop("timeoutSeconds"))
+        assert query == {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "sendInitialEvents": "true",
+            "resourceVersionMatch": "NotOlderThan",
+            "fieldSelector": "spec.x=y",
+        }
+        assert 300 <= seconds <= 600
+
+
+async def test_changes_after_the_list_are_told_and_kept() -> None:
+    after = (event("MODIFIED", "a", 6), event("ADDED", "c", 7), event("DELETED", "b", 8))
+    async with following(listed(5, "a", "b", after=after)) as state:
+        await state.until(lambda: "b gone" in state.told)
+        assert state.told[2:] == ["a changed", "c appeared", "b gone"]
+        assert state.names == ["a", "c"]
+
+
+async def test_an_object_that_is_sent_again_unchanged_is_not_told_again() -> None:
+    after = (event("MODIFIED", "a", 1), event("ADDED", "b", 6))
+    async with following(listed(5, "a", after=after)) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert state.told == ["a appeared", "b appeared"]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_without_streaming_lists_is_read_in_pages(status: int) -> None:
+    script = (refusal(status), page(4, "a", "b", token="next"), page(5, "c"), stream())
+    async with following(*script) as state:
+        watched = await state.asked(4)
+        pages = [(query.get("limit"), query.get("continue")) for query in state.queries[1:3]]
+        assert (state.names, pages) == (["a", "b", "c"], [("500", None), ("500", "next")])
+        assert watched["resourceVersion"] == "5"
+        assert state.reflector.complaint() is None
+
+
+async def test_a_server_without_streaming_lists_is_not_asked_for_one_again() -> None:
+    script = (refusal(400), page(4, "a"), refusal(410), page(9, "a", "b"))
+    async with following(*script) as state:
+        assert "sendInitialEvents" not in await state.asked(4)
+        await state.until(lambda: state.names == ["a", "b"])
+
+
+async def test_a_page_whose_continuation_expired_starts_the_list_again() -> None:
+    script = (refusal(400), page(4, "a", token="old"), refusal(410), page(9, "b"), stream())
+    async with following(*script) as state:
+        assert (await state.asked(5))["resourceVersion"] == "9"
+        assert state.names == ["b"]
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        (listed(5, "a", "b", "c", then="end"), refusal(410)),
+        (listed(5, "a", "b", "c", after=(failure(410),)),),
+        (listed(5, "a", "b", "c", then="end"), stream(failure(410))),
+    ],
+    ids=["as a status", "as an event", "as the first event of a resumed watch"],
+)
+async def test_after_410_the_difference_is_applied_and_nothing_else(gone: tuple[object, ...]) -> None:
+    relist = stream(event("ADDED", "a", 1), event("ADDED", "b", 8), event("ADDED", "d", 9), bookmark(9, ends_list=True))
+    async with following(*gone, relist) as state:  # type: ignore[arg-type] # answers of several kinds
+        await state.until(lambda: "c gone" in state.told)
+        assert state.told[3:] == ["b changed", "d appeared", "c gone"]
+        assert state.names == ["a", "b", "d"]
+
+
+async def test_during_a_relist_readers_see_the_old_copy() -> None:
+    async with following(listed(5, "a", "b", after=(failure(410),)), stream(event("ADDED", "c", 8))) as state:
+        await state.until(lambda: "c appeared" in state.told)
+        assert (state.names, state.reflector.synced.is_set()) == (["a", "b", "c"], True)
+
+
+async def test_a_watch_that_ends_is_resumed_from_the_last_version_seen() -> None:
+    async with following(listed(5, "a", after=(event("MODIFIED", "a", 7),), then="end"), stream()) as state:
+        resumed = await state.asked(2)
+        assert (resumed["resourceVersion"], "sendInitialEvents" in resumed, state.waits) == ("7", False, [])
+
+
+async def test_a_bookmark_moves_the_version_to_resume_from() -> None:
+    async with following(listed(5, "a", after=(bookmark(90),), then="end")) as state:
+        assert (await state.asked(2))["resourceVersion"] == "90"
+
+
+async def test_a_deletion_moves_the_version_to_resume_from() -> None:
+    async with following(listed(5, "a", after=(event("DELETED", "a", 8),), then="end")) as state:
+        assert (await state.asked(2))["resourceVersion"] == "8"
+
+
+async def test_a_watch_that_breaks_off_within_a_line_loses_nothing() -> None:
+    change = event("MODIFIED", "a", 7)
+    broken = listed(5, "a", after=(change, event("ADDED", "b", 8)[:40]), then="break")
+    async with following(broken, stream(event("ADDED", "b", 8))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert (state.queries[1]["resourceVersion"], state.told) == ("7", ["a appeared", "a changed", "b appeared"])
+
+
+async def test_a_line_that_comes_in_pieces_is_one_line() -> None:
+    whole = event("ADDED", "b", 8)
+    async with following(listed(5, "a", after=(whole[:9], whole[9:30], whole[30:-1], whole[-1:]))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+
+
+async def test_a_line_of_three_megabytes_is_read() -> None:
+    large = event("ADDED", "b", 8, metadata={"annotations": {"big": "x" * 3_000_000}})
+    async with following(listed(5, "a", after=(large,))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert len(state.reflector.objects["b"].metadata.annotations["big"]) == 3_000_000
+
+
+async def test_a_list_that_breaks_off_is_begun_again() -> None:
+    broken = stream(event("ADDED", "a", 1), bookmark(3), event("DELETED", "x", 4), then="break")
+    async with following(broken, listed(5, "a", "b")) as state:
+        again = await state.asked(2)
+        await synced(state, "a", "b")
+        assert ("sendInitialEvents" in again, "resourceVersion" in again) == (True, False)
+
+
+@pytest.mark.parametrize("empty", [stream(then="end"), stream(event("ADDED", "a", 1), then="end")])
+async def test_a_list_that_ends_too_soon_is_not_asked_for_again_at_once(empty: object) -> None:
+    async with following(empty, listed(5, "a")) as state:  # type: ignore[arg-type] # an answer
+        await state.asked(2)
+        assert len(state.waits) == 1
+
+
+async def test_a_watch_that_ends_at_once_is_not_asked_for_again_at_once() -> None:
+    ends = stream(then="end")
+    async with following(listed(5, "a", then="end"), ends, ends, ends) as state:
+        await state.until(lambda: len(state.waits) == 3)
+        assert state.waits[2] > FIRST_BACKOFF_SECONDS
+
+
+async def test_an_object_that_cannot_be_read_is_known_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    before = counted("stoker_bad_objects_total")
+    bad = line({"type": "ADDED", "object": {"metadata": {"name": "b", "resourceVersion": "8"}, "status": "good"}})
+    with caplog.at_level(logging.WARNING):
+        async with following(listed(5, "a", after=(bad, event("ADDED", "c", 9)))) as state:
+            await state.until(lambda: "c appeared" in state.told)
+            assert (state.names, state.reflector.objects["b"].status.images) == (["a", "b", "c"], [])
+    assert (counted("stoker_bad_objects_total") - before, "b: taken as unknown" in caplog.text) == (1, True)
+
+
+@pytest.mark.parametrize("nameless", [{}, {"metadata": {}}, {"metadata": 7}, [], "text", None])
+async def test_an_object_without_a_name_is_skipped_logged_and_counted(
+    nameless: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = counted("stoker_bad_objects_total")
+    bad = line({"type": "ADDED", "object": nameless})
+    with caplog.at_level(logging.WARNING):
+        async with following(listed(5, "a", after=(bad, event("ADDED", "c", 9)))) as state:
+            await state.until(lambda: "c appeared" in state.told)
+            assert (state.names, len(state.queries)) == (["a", "c"], 1)
+    assert (counted("stoker_bad_objects_total") - before, "skipped" in caplog.text) == (1, True)
+
+
+async def test_an_object_nested_beyond_measure_ends_nothing() -> None:
+    deep = b'{"type":"ADDED","object":{"metadata":{"name":"b"},"deep":' + b"[" * 100_000 + b"]" * 100_000 + b"}}\n"
+    async with following(listed(5, "a", after=(deep,)), stream(event("ADDED", "c", 9))) as state:
+        await state.until(lambda: "c appeared" in state.told)
+
+
+async def test_an_object_that_a_listener_stumbles_over_does_not_stop_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = counted("stoker_bad_objects_total")
+    async with following(stream(event("ADDED", "a", 1)), stream()) as state:
+        state.stumbles_over = "a"
+        await state.until(lambda: "a appeared" in state.told)
+    async with following(listed(5, "a", "b")) as state:
+        state.stumbles_over = "a"
+        await synced(state, "a", "b")
+        assert (state.names, len(state.queries)) == (["a", "b"], 1)
+    assert counted("stoker_bad_objects_total") - before >= 1
+    assert "a: passed over" in caplog.text
+
+
+@pytest.mark.parametrize("noise", [b"<html>\n", b"{\n", b'{"type":"ADDED"}\n', b"[1]\n", b"\xff\xfe\n"])
+async def test_a_line_that_is_no_event_makes_the_watch_start_again(noise: bytes) -> None:
+    async with following(listed(5, "a", after=(noise,)), stream(event("ADDED", "b", 8))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert state.queries[1]["resourceVersion"] == "5"
+
+
+@pytest.mark.parametrize("odd", [b"\n\n", line({"type": "GREETING", "object": {}})])
+async def test_empty_lines_and_unknown_events_are_passed_over(odd: bytes) -> None:
+    async with following(listed(5, "a", after=(odd, event("ADDED", "b", 8)))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert len(state.queries) == 1
+
+
+async def test_an_error_that_is_not_410_resumes_where_it_was() -> None:
+    async with following(listed(5, "a", after=(failure(500),)), stream()) as state:
+        assert (await state.asked(2))["resourceVersion"] == "5"
+        assert len(state.waits) == 1
+
+
+async def test_a_watch_that_falls_silent_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reflector, "SILENT_SECONDS", 0.05)
+    async with following(listed(5, "a"), stream(event("ADDED", "b", 8))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert state.queries[1]["resourceVersion"] == "5"
+
+
+async def test_a_mistake_on_the_way_is_survived_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with following(listed(5, "a", then="end"), listed(9, "a", "b")) as state:
+        await synced(state, "a")
+        state.reflector._version = object()  # type: ignore[assignment] # noqa: SLF001 - no request can carry it
+        await state.until(lambda: "b appeared" in state.told)
+    assert "watch of scripted failed" in caplog.text
+
+
+# When the copy counts as stale. The clock is the test's.
+
+
+async def test_a_copy_that_follows_is_without_complaint() -> None:
+    async with following(listed(5, "a")) as state:
+        await synced(state, "a")
+        assert state.reflector.complaint() is None
+
+
+async def test_a_watch_that_cannot_be_resumed_for_30_seconds_makes_the_copy_stale() -> None:
+    async with following(listed(5, "a", then="end"), *(refusal(503) for _ in range(200))) as state:
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 30.0
+        assert state.reflector.complaint() is None
+        state.now += 1.0
+        assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
+
+
+async def test_a_watch_that_is_resumed_is_not_broken_though_nothing_happens() -> None:
+    async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
+        await state.until(lambda: len(state.queries) == 3)
+        await state.until(lambda: state.reflector._broken_since is None) if state.waits else None  # noqa: SLF001
+        state.now += 31.0
+        assert state.reflector.complaint() is None
+
+
+async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
+    async with following(listed(5, "a")) as state:
+        await synced(state, "a")
+        state.now += 150.0
+        assert state.reflector.complaint() is None
+        state.now += 1.0
+        assert state.reflector.complaint() == "scripted: stale, no event for 151 s"
+
+
+async def test_the_first_failures_leave_the_copy_unsynced_and_say_so() -> None:
+    async with following(refusal(403), refusal(403), refusal(403)) as state:
+        await state.until(lambda: len(state.waits) == 3)
+        assert state.reflector.complaint() == "scripted: not synced yet"
+
+
+# Back-off.
+
+
+@pytest.mark.parametrize(
+    ("failures", "longest"),
+    [(1, 0.25), (2, 0.5), (3, 1.0), (5, 4.0), (6, 8.0), (7, 10.0), (50, 10.0), (10**9, 10.0)],
+)
+def test_the_wait_doubles_up_to_the_longest_and_is_spread_over_half_of_it(failures: int, longest: float) -> None:
+    waits = [backoff(failures) for _ in range(200)]
+    assert longest / 2 <= min(waits) < max(waits) <= longest
+    assert FIRST_BACKOFF_SECONDS / 2 <= min(waits) <= max(waits) <= LONGEST_BACKOFF_SECONDS
+
+
+async def test_each_failure_in_a_row_waits_longer_and_progress_forgives_them_all() -> None:
+    script = (*(refusal(503) for _ in range(4)), listed(5, "a", then="break"))
+    async with following(*script) as state:
+        await state.until(lambda: len(state.waits) >= 5)
+        assert state.waits[3] > state.waits[0]
+        assert state.waits[4] <= FIRST_BACKOFF_SECONDS
+
+
+async def test_restarts_and_lists_are_counted() -> None:
+    restarts = counted("stoker_watch_restarts_total", reason="expired")
+    lists = counted("stoker_relists_total")
+    async with following(listed(5, "a", after=(failure(410),)), listed(9, "a", "b")) as state:
+        await state.until(lambda: "b appeared" in state.told)
+    assert counted("stoker_watch_restarts_total", reason="expired") - restarts == 1
+    assert counted("stoker_relists_total") - lists == 2
