@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
+from cluster import wire
 from cluster.access import Access
 from model.errors import ApiError, Conflict, ConnectionFailed, Expired, NotFound
 
@@ -20,7 +21,9 @@ CONNECTIONS: Final = 64
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
-APPLY_PATCH: Final = "application/apply-patch+yaml"
+
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+"""An Accept header: of the object that a request answers, send the metadata."""
 
 _ERRORS: Final[Mapping[int, type[ApiError]]] = {404: NotFound, 409: Conflict, 410: Expired}
 
@@ -77,6 +80,13 @@ class ApiClient:
     async def patch(self, path: str, body: Any, content_type: str = MERGE_PATCH, **query: str | int) -> Any:
         """PATCH an object. In a merge patch `metadata.uid` and `metadata.resourceVersion` are preconditions."""
         return await self._send("PATCH", path, body, content_type, query)
+
+    async def patch_for_version(self, path: str, body: Any) -> str:
+        """A merge patch whose answer is the new resourceVersion alone: the server does not send the object back."""
+        headers = {"Content-Type": MERGE_PATCH, "Accept": METADATA_ONLY}
+        data = msgspec.json.encode(body)
+        async with self._request("PATCH", path, query={}, data=data, headers=headers) as response:
+            return msgspec.json.decode(await response.read(), type=wire.Object).metadata.resource_version
 
     async def delete(self, path: str, body: Any = None, **query: str | int) -> None:
         """DELETE an object; `body` may be DeleteOptions with preconditions."""

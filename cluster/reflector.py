@@ -262,6 +262,8 @@ class Reflector(Generic[T]):
         """The object; with its metadata alone where the rest cannot be read; None where nothing can."""
         try:
             item = self._decoder.decode(raw)
+            if not item.metadata.name:
+                raise msgspec.ValidationError("the object has no name")
         except _UNREADABLE as error:
             metrics.BAD_OBJECTS.labels(self.resource.name).inc()
             try:

@@ -11,6 +11,7 @@ from cluster import wire
 from cluster.client import ApiClient
 from cluster.clock import Clock
 from cluster.fleet import Fleet
+from cluster.leases import LeaseName
 from cluster.reflector import Reflector, Resource
 from cluster.tenancy import Tenancy
 from model import names
@@ -18,6 +19,7 @@ from model import names
 NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
 PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile)
 RUNTIME_CLASSES: Final = Resource("runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass)
+LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease)
 NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node)
 PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod)
 SANDBOX_FAILURES: Final = Resource(
@@ -43,6 +45,7 @@ class Snapshot:
             Reflector(client, NAMESPACES, tenancy.namespace_changed),
             Reflector(client, PROFILES, tenancy.profile_changed),
             Reflector(client, RUNTIME_CLASSES, tenancy.runtime_class_changed),
+            Reflector(client, LEASES, tenancy.leases.changed),
         ]
         if with_fleet:
             self._reflectors += [

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from cluster import metrics, wire
+from cluster.leases import LeaseObserver
 from model import names
 from model.errors import InvalidProfile
 from model.profiles import TenantProfile
@@ -23,6 +24,8 @@ class Tenancy:
     def __init__(self, complaint: Callable[[], str | None]) -> None:
         self.profiles: dict[str, TenantProfile] = {}
         self.ready = complaint
+        self.leases = LeaseObserver()
+        self.is_attended = self.leases.is_renewed
         self._namespaces: dict[str, str | None] = {}
         self._handlers: dict[str, str] = {}
         self._change = asyncio.Event()

@@ -63,7 +63,16 @@ class _Creation:
 class Demo:
     """Runs the modes one after the other on one stage; each meets a fleet of its own, equal to the others'."""
 
-    def __init__(self, stage: Stage, constants: Constants, workload: Workload, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        constants: Constants,
+        workload: Workload,
+        progress: Callable[[str], None] = lambda _: None,
+        *,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self._wait_seconds = wait_seconds
         self._stage = stage
         self._client = stage.client
         self._constants = constants
@@ -110,7 +119,7 @@ class Demo:
         return list(await asyncio.gather(*map(create, self._workload.pods)))
 
     async def _wait(self, mode: str, fleet: Fleet, created: Sequence[_Creation]) -> float:
-        """Until every pod is ready or `WAIT_SECONDS` have passed; the modelled seconds that it took."""
+        """Until every pod is ready or the wait is over; the modelled seconds that it took."""
         uids = [item.uid for item in created if item.stored]
         began, told = fleet.clock.now(), -1
         while True:
@@ -120,7 +129,7 @@ class Demo:
             if ready != told:
                 self._progress(f"{mode}: {ready} of {len(uids)} pods ready after {waited:.0f} s")
                 told = ready
-            if ready == len(uids) or waited > WAIT_SECONDS:
+            if ready == len(uids) or waited > self._wait_seconds:
                 return waited
             await asyncio.sleep(POLL_WALL_SECONDS)
 
@@ -130,7 +139,10 @@ class Demo:
         for namespace in self._workload.tenant_namespaces:
             events = await self._client.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="reason=Forecast")
             for event in events["items"]:
-                told = msgspec.json.decode(event["metadata"]["annotations"][names.FORECAST_ANNOTATION])
+                text = event["metadata"].get("annotations", {}).get(names.FORECAST_ANNOTATION)
+                if text is None:
+                    continue  # somebody else's event of the same reason
+                told = msgspec.json.decode(text)
                 found[event["involvedObject"]["uid"]] = {"seconds": told["seconds"], "terms": told["terms"]}
         return found
 

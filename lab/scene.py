@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from cluster.client import ApiClient
 from lab.constants import Constants
@@ -15,9 +15,30 @@ from model.errors import ApiError, NotFound
 from model.names import KATA_DEPLOY
 
 SETUP_WALL_SECONDS: Final = 60.0
+PROBES: Final = 4
 
 RESIDENTS: Final = "residents"
 """The namespace of the pods that run on the nodes with a cut-off report: they prove that the images are there."""
+
+WEBHOOK: Final = "pods.stoker.dev"
+"""What the API server calls the webhook in its refusals."""
+
+PROBE: Final[Manifest] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "probe"},
+    "spec": {
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "probe",
+                "image": "probe:1",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    },
+}
+"""A pod that the pod security standards let into any namespace; it is never stored."""
 
 
 def sample_profile(constants: Constants) -> Manifest:
@@ -71,7 +92,7 @@ class Scene:
             await self.ensure_namespace(namespace, opted_in=opted_in)
         for namespace in workload.namespaces:
             if opted_in and profile_of(namespace):
-                await self._wait_until_asked(namespace["metadata"]["name"])
+                await self._wait_until_asked(namespace)
 
     async def ensure_namespace(self, namespace: Manifest, *, opted_in: bool = True) -> None:
         """The namespace with its labels and its service account; `opted_in` False takes the profile's label off."""
@@ -95,20 +116,37 @@ class Scene:
 
         await eventually(has_account, f"namespace {name} got no service account `default`", SETUP_WALL_SECONDS)
 
-    async def _wait_until_asked(self, namespace: str) -> None:
-        """Until the API server asks the webhook about this namespace: it learns of labels by a watch of its own."""
+    async def _wait_until_asked(self, namespace: Manifest) -> None:
+        """Until pods of this namespace get all that its profile says.
+
+        The API server learns of labels by a watch of its own, and the webhook writes a gate or a scheduler of Stoker's
+        only once it has seen their Leases renewed.
+        """
+        name, wanted = namespace["metadata"]["name"], await self._wanted(profile_of(namespace))
         container = {"name": "probe", "image": "probe:1"}
         probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": {"containers": [container]}}
 
-        async def is_asked() -> bool:
+        async def is_complete() -> bool:
             try:
-                answer = await self._client.create(f"/api/v1/namespaces/{namespace}/pods", probe, dryRun="All")
+                pod = await self._client.create(f"/api/v1/namespaces/{name}/pods", probe, dryRun="All")
             except ApiError as error:
                 return "webhook" in str(error)  # refused, so somebody was asked
-            return names.PROFILE_ANNOTATION in answer["metadata"].get("annotations", {})
+            return names.PROFILE_ANNOTATION in pod["metadata"].get("annotations", {}) and all(
+                pod["spec"].get(key) == value for key, value in wanted.items()
+            )
 
-        complaint = f"the API server does not ask the webhook about pods of namespace {namespace}"
-        await eventually(is_asked, complaint, SETUP_WALL_SECONDS)
+        complaint = f"pods of namespace {name} do not get what its profile says"
+        for _ in range(PROBES):  # the replicas behind the balancer learn of it one by one
+            await eventually(is_complete, complaint, SETUP_WALL_SECONDS)
+
+    async def _wanted(self, profile: str | None) -> dict[str, Any]:
+        """What a profile that exists writes into every pod's spec as it is."""
+        try:
+            spec = (await self._client.get(f"/apis/{names.API_VERSION}/tenantprofiles/{profile}"))["spec"]
+        except NotFound:
+            return {}
+        wanted = {"schedulerName": spec.get("schedulerName"), "schedulingGates": _gates(spec)}
+        return {key: value for key, value in wanted.items() if value}
 
     def _resident(self, node: str) -> Manifest:
         images, load = self._constants.images, self._constants.demo.load.tenant
@@ -118,6 +156,10 @@ class Scene:
         ]
         spec = {"nodeName": node, "containers": containers}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"resident-{node}"}, "spec": spec}
+
+
+def _gates(spec: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"name": gate} for gate in spec.get("schedulingGates", ())]
 
 
 def _restarts(pod: Manifest) -> int:

@@ -70,7 +70,7 @@ class Stage:
         self.client = await stack.enter_async_context(ApiClient(await load_access(self.control_plane.admin_kubeconfig)))
         self.balancer = await stack.enter_async_context(Balancer())
         self._progress("applying the manifests")
-        await self.apply([self._as_in_the_lab(item) for item in load("default")])
+        await self.apply([*(self._as_in_the_lab(item) for item in load("default")), _scheduler_binding()])
         await self.control_plane.kubectl(
             "wait", "--for=condition=Established", "crd/tenantprofiles.stoker.dev", "--timeout=30s"
         )
@@ -128,10 +128,9 @@ class Stage:
         return manifest
 
     def _scheduler_configuration(self) -> dict[str, Any]:
-        """The second scheduler's configuration as it is shipped, but alone and with the extender's port of this run."""
+        """The second scheduler's configuration as it is shipped, with the extender's port of this run."""
         shipped = next(item for item in load("scheduler") if item["kind"] == "ConfigMap")
         configuration: dict[str, Any] = yaml.safe_load(shipped["data"]["scheduler.yaml"])
-        configuration["leaderElection"] = {"leaderElect": False}
         for extender in configuration["extenders"]:
             extender["urlPrefix"] = f"http://{LOOPBACK}:{self.extender_port}"
         return configuration
@@ -150,6 +149,16 @@ class Stage:
             return bool(configuration["webhooks"][0]["clientConfig"].get("caBundle"))
 
         await eventually(published, f"Stoker published no CA; see {self.webhooks[0].log}", PUBLICATION_SECONDS)
+
+
+def _scheduler_binding() -> dict[str, Any]:
+    """The second scheduler's Lease for the lab's schedulers, which are the user system:kube-scheduler."""
+    shipped = (item for item in load("scheduler") if item["kind"] == "RoleBinding")
+    binding = next(item for item in shipped if item["metadata"]["name"] == "stoker-scheduler-lease")
+    binding["metadata"]["name"] = "lab-scheduler-lease"
+    group = "rbac.authorization.k8s.io"
+    binding["subjects"] = [{"kind": "User", "apiGroup": group, "name": "system:kube-scheduler"}]
+    return binding
 
 
 async def eventually(check: Check, complaint: str, deadline_seconds: float) -> None:

@@ -64,7 +64,7 @@ def from_file(path: Path, profile: str) -> Workload:
     namespaces = {item["metadata"]["name"]: item for item in _namespaces(profile)}
     namespaces.update((item["metadata"]["name"], item) for item in manifests if item["kind"] == "Namespace")
     for pod in pods:
-        name = pod["metadata"].setdefault("namespace", TENANT_NAMESPACE)
+        name = pod["metadata"]["namespace"] = pod["metadata"].get("namespace") or TENANT_NAMESPACE
         namespaces.setdefault(name, _namespace(name))
     return Workload(tuple(namespaces.values()), tuple(pods))
 
@@ -75,18 +75,33 @@ def _manifests(document: Any, path: Path, number: int) -> Iterator[Manifest]:
         return
     where = f"{path}, document {number}"
     if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
-        for item in document.get("items") or ():
+        items = document.get("items") or []
+        if not isinstance(items, list):
+            raise InvalidInput(f"{where}: the items of the {document['kind']} are not a list; make them one")
+        for item in items:
             yield from _manifests(item, path, number)
         return
     if not isinstance(document, dict) or document.get("kind") not in KINDS or document.get("apiVersion") != "v1":
         kind = f"a {document.get('kind')}" if isinstance(document, dict) else type(document).__name__
         raise InvalidInput(f"{where}: {kind} is neither a Namespace nor a Pod of v1; leave it out")
-    metadata = document.get("metadata")
-    if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
-        raise InvalidInput(f"{where}: the {document['kind']} has no metadata.name; give it one")
+    _check_metadata(document, where)
     if document["kind"] == "Pod" and not isinstance(document.get("spec"), dict):
-        raise InvalidInput(f"{where}: the Pod {metadata.get('name')} has no spec; give it one")
+        raise InvalidInput(f"{where}: the Pod {document['metadata'].get('name')} has no spec; give it one")
     yield deepcopy(document)
+
+
+def _check_metadata(document: Manifest, where: str) -> None:
+    """What the demo itself reads of metadata; the rest is for the API server to judge."""
+    kind, metadata = document["kind"], document.get("metadata")
+    if not isinstance(metadata, dict):
+        raise InvalidInput(f"{where}: the {kind} has no metadata; give it a metadata.name")
+    for key in ("name", "generateName", "namespace"):
+        if not isinstance(metadata.get(key), str | None):
+            raise InvalidInput(f"{where}: metadata.{key} of the {kind} is no text: {metadata[key]!r}; quote it")
+    if not metadata.get("name") and (kind == "Namespace" or not metadata.get("generateName")):
+        raise InvalidInput(f"{where}: the {kind} has no metadata.name; give it one")
+    if not isinstance(metadata.get("labels"), dict | None):
+        raise InvalidInput(f"{where}: metadata.labels of the {kind} are not a mapping; write `key: value` lines")
 
 
 def _namespaces(profile: str) -> tuple[Manifest, ...]:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from model.names import PROFILE_LABEL
 from model.profiles import TenantProfile
 from webhook.advice import Advice, advise
+from webhook.attendance import attended
 from webhook.mutations import mutate, wrong_runtime_class
 from webhook.pods import Pod
 from webhook.review import AdmissionRequest
@@ -48,7 +49,8 @@ class Admission:
         )
         if membership.profile is None:
             return self._without_profile(request.namespace, membership)
-        return apply_profile(pod, membership.profile)
+        profile, unattended = attended(membership.profile, self.tenancy.is_attended)
+        return apply_profile(pod, profile, unattended)
 
     def _without_profile(self, namespace: str, membership: Membership) -> Verdict:
         if not membership.seen:
@@ -67,11 +69,12 @@ class Admission:
         return Verdict.refusing(Refusal.forbidden("unknown_profile", message), profile=name)
 
 
-def apply_profile(pod: Pod, profile: TenantProfile) -> Verdict:
-    """The verdict on a pod whose profile is known."""
+def apply_profile(pod: Pod, profile: TenantProfile, unattended: tuple[Advice, ...] = ()) -> Verdict:
+    """The verdict on a pod whose profile is known; `unattended` is told where it could have concerned the pod."""
     complaint = wrong_runtime_class(pod, profile)
     if complaint is not None:
         return Verdict.refusing(Refusal.forbidden("runtime_class", complaint), profile=profile.name)
     operations = tuple(mutate(pod, profile))
     outcome: Literal["mutated", "unchanged"] = "mutated" if operations else "unchanged"
-    return Verdict(outcome, profile.name, operations, advise(pod, profile))
+    told = () if pod.is_of_daemon_set or pod.spec.node_name else unattended
+    return Verdict(outcome, profile.name, operations, (*told, *advise(pod, profile)))

@@ -25,6 +25,9 @@ class Tenancy(Protocol):
     def profile(self, name: str) -> TenantProfile | None:
         """None where there is none, or none that is valid."""
 
+    def is_attended(self, lease: str) -> bool:
+        """Whether the Lease of that name in Stoker's namespace is seen to be renewed."""
+
     async def changed(self, timeout_seconds: float) -> bool:
         """Wait for the next change of namespaces or profiles; False when none came in time."""
 

@@ -13,7 +13,7 @@ from lab.simulation.pods import Pod
 from lab.simulation.writes import PAUSE_WALL_SECONDS, Tasks
 from model.errors import ApiError, Conflict, ConnectionFailed, NotFound
 
-WORKERS: Final = 4
+WORKERS: Final = 2
 ATTEMPTS: Final = 4
 FORBIDDEN: Final = 403
 """Also what a namespace that is being deleted answers."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from cluster.client import ApiClient
@@ -26,11 +26,12 @@ from lab.simulation.kubelet import Kubelets
 from lab.simulation.members import member, members
 from lab.simulation.nodes import SimulatedNode
 from lab.simulation.physics import Physics
+from lab.simulation.removal import delete_all, delete_pods
 from lab.simulation.report import DEPLOY_LABEL, conditions, node_object
 from lab.simulation.truth import Truth
 from lab.simulation.world import World
 from lab.simulation.writes import Tasks, persist
-from model.errors import ApiError, Conflict, ConnectionFailed, LabError, NotFound
+from model.errors import ApiError, Conflict, ConnectionFailed, LabError
 from model.names import KATA_DEPLOY, KATA_LABEL
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Fleet:
         )
         self._kubelets = Kubelets(self._world)
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._shared: list[str] = []
 
     @classmethod
     @asynccontextmanager
@@ -142,8 +144,7 @@ class Fleet:
         node = self._world.nodes.pop(name)
         node.puller.close()
         self._world.installers.pop(name, None)
-        await _unless_gone(persist(lambda: self._api.delete(f"{NODES}/{name}")))
-        await _unless_gone(persist(lambda: self._api.delete(f"{objects.LEASES}/{name}")))
+        await delete_all(self._api, [f"{NODES}/{name}", f"{objects.LEASES}/{name}"])
 
     async def join(self, group: NodeGroup, name: str) -> None:
         """A fresh machine boots and joins: without images, without Kata (kata-deploy comes if the state wants it)."""
@@ -158,22 +159,30 @@ class Fleet:
         await self._world.patch_node(node, {"status": conditions(node, self.clock)}, "/status")
 
     async def _create(self, groups: Sequence[NodeGroup]) -> None:
-        await _unless_there(
-            persist(lambda: self._api.create(objects.RUNTIME_CLASSES, objects.runtime_class(self.constants)))
-        )
+        await self._share(objects.RUNTIME_CLASSES, objects.runtime_class(self.constants))
         nodes = list(members(self._world, groups))
         await self._kubelets.start()
         self._world.events.start()
         await asyncio.gather(*(self._register(node) for node in nodes))
-        await _unless_there(persist(lambda: self._api.create(objects.DAEMON_SETS, objects.daemon_set(self.constants))))
+        await self._share(objects.DAEMON_SETS, objects.daemon_set(self.constants))
         self._world.tasks.spawn(self._beat(), "heartbeats")
+
+    async def _share(self, collection: str, body: dict[str, Any]) -> None:
+        """Create what fleets on one control plane have in common; the fleet that made it removes it."""
+        try:
+            await persist(lambda: self._api.create(collection, body))
+        except Conflict:
+            logger.info("%s %s is that of another fleet", body["kind"], body["metadata"]["name"])
+        else:
+            self._shared.append(f"{collection}/{body['metadata']['name']}")
 
     async def _register(self, node: SimulatedNode) -> None:
         async with self._slots:
             body = node_object(node, self.constants.report, self.clock)
             await persist(lambda: self._api.create(NODES, body, fieldManager="kubelet"))
             lease = objects.lease(node.name, self.constants.heartbeats.lease_seconds)
-            await _unless_there(persist(lambda: self._api.create(objects.LEASES, lease)))
+            with suppress(Conflict):  # a Lease outlives a Node of its name by some seconds
+                await persist(lambda: self._api.create(objects.LEASES, lease))
             if node.installed_at is not None:
                 since = self.clock.timestamp(node.installed_at)
                 await self._world.patch_node(node, objects.labelled_by_kata_deploy(since))
@@ -225,37 +234,10 @@ class Fleet:
         await self._world.tasks.close()
         for node in self._world.nodes.values():
             node.puller.close()
+        paths = [f"{collection}/{name}" for name in self._world.nodes for collection in (NODES, objects.LEASES)]
         try:
-            await _unless_gone(self._api.delete(f"{objects.DAEMON_SETS}/{KATA_DEPLOY}"))
-            await self._delete_pods()
-            paths = [f"{collection}/{name}" for name in self._world.nodes for collection in (NODES, objects.LEASES)]
-            await self._delete_all(paths)
-            await _unless_gone(self._api.delete(f"{objects.RUNTIME_CLASSES}/{self.constants.kata.runtime_class}"))
+            await delete_all(self._api, self._shared)
+            await delete_pods(self._api, self._world.nodes.keys())
+            await delete_all(self._api, paths)
         except (ApiError, ConnectionFailed) as error:
             logger.warning("the simulated fleet was not removed whole: %s", error)
-
-    async def _delete_pods(self) -> None:
-        pods = await self._api.get("/api/v1/pods")
-        bound = [pod["metadata"] for pod in pods["items"] if pod["spec"].get("nodeName") in self._world.nodes]
-        await self._delete_all(f"/api/v1/namespaces/{pod['namespace']}/pods/{pod['name']}" for pod in bound)
-
-    async def _delete_all(self, paths: Iterable[str]) -> None:
-        async def delete(path: str) -> None:
-            async with self._slots:
-                await _unless_gone(self._api.delete(path, {"gracePeriodSeconds": 0}))
-
-        await asyncio.gather(*(delete(path) for path in paths))
-
-
-async def _unless_there(write: Awaitable[Any]) -> None:
-    try:
-        await write
-    except Conflict:
-        logger.debug("an object of the fleet existed already")
-
-
-async def _unless_gone(write: Awaitable[Any]) -> None:
-    try:
-        await write
-    except NotFound:
-        logger.debug("an object of the fleet was gone already")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lab.simulation.events import PodEvent
 from lab.simulation.nodes import SimulatedNode
+from lab.simulation.objects import RUNTIME_CLASSES
 from lab.simulation.pods import CREATED_ANNOTATION, Container, Pod
 from lab.simulation.pulls import Download
 from lab.simulation.statuses import ContainerProgress, PodProgress
@@ -16,7 +17,6 @@ from lab.simulation.world import World
 from lab.simulation.writes import StatusWriter, persist
 from model.errors import NotFound
 
-RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 MISSING_CLASS_SECONDS = 10.0
 
 

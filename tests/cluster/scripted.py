@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -95,6 +95,8 @@ class Following:
         self.told: list[str] = []
         self.waits: list[float] = []
         self.stumbles_over = ""
+        self.unsigned_request = 0
+        self._signed = 0
         self.reflector: Reflector[wire.Node]
         self._news = asyncio.Event()
 
@@ -103,11 +105,12 @@ class Following:
         return sorted(self.reflector.objects)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until a condition holds that a request, a change or a wait can bring about."""
+        """Wait until a condition holds; it is looked at after each request, change and wait, and now and then."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not holds():
                 self._news.clear()
-                await self._news.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), 0.02)
 
     async def asked(self, times: int) -> dict[str, str]:
         """The query of the request of that number, once it has come."""
@@ -127,14 +130,17 @@ class Following:
         self.queries.append(dict(request.query))
         self._news.set()
 
+    async def authorization(self) -> str | None:
+        """Nobody in particular; for the request of the number `unsigned_request`, a mistake."""
+        self._signed += 1
+        if self._signed == self.unsigned_request:
+            raise RuntimeError("no token")
+        return None
+
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self._news.set()
         await asyncio.sleep(0)
-
-
-async def _anonymous() -> str | None:
-    return None
 
 
 @asynccontextmanager
@@ -152,15 +158,18 @@ async def serving(*script: Answer, following: Following) -> AsyncIterator[ApiCli
     server = TestServer(app, host="127.0.0.1")
     await server.start_server(shutdown_timeout=0)
     url = str(server.make_url("/")).rstrip("/")
-    async with ApiClient(Access(url, ssl.create_default_context(), _anonymous)) as client:
-        yield client
-    await server.close()
+    try:
+        async with ApiClient(Access(url, ssl.create_default_context(), following.authorization)) as client:
+            yield client
+    finally:
+        await server.close()
 
 
 @asynccontextmanager
-async def following(*script: Answer) -> AsyncIterator[Following]:
+async def following(*script: Answer, unsigned_request: int = 0) -> AsyncIterator[Following]:
     """A reflector of nodes that runs against the script; its clock stands still and its waits take no time."""
     state = Following()
+    state.unsigned_request = unsigned_request
     async with serving(*script, following=state) as client:
         resource = Resource("scripted", PATH, wire.Node, {"fieldSelector": "spec.x=y"})
         state.reflector = reflector.Reflector(client, resource, state.tell, clock=lambda: state.now, sleep=state.sleep)

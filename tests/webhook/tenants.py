@@ -20,6 +20,7 @@ class Tenants:
         self.profiles = {profile.name: profile for profile in profiles}
         self.unready: str | None = None
         self.waits = 0
+        self.dead_leases: set[str] = set()
         self._on_wait = on_wait
 
     def ready(self) -> str | None:
@@ -30,6 +31,9 @@ class Tenants:
 
     def profile(self, name: str) -> TenantProfile | None:
         return self.profiles.get(name)
+
+    def is_attended(self, lease: str) -> bool:
+        return lease not in self.dead_leases
 
     async def changed(self, timeout_seconds: float) -> bool:
         self.waits += 1

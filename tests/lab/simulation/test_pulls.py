@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def download(fixed_seconds: float, transfer_seconds: float) -> Download:
     return Download(lambda: PullWork(fixed_seconds, transfer_seconds), lambda _at: None)
 
 
-def ends(pulls: list[FinishedPull]) -> dict[str, float]:
+def ends(pulls: list[FinishedPull]) -> dict[str, Any]:
     return {pull.key: pytest.approx(pull.ended, abs=1e-6) for pull in pulls}
 
 
