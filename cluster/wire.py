@@ -120,8 +120,13 @@ class Volume(_Wire):
     image: ImageVolumeSource | None = None
 
 
+class SchedulingGate(_Wire):
+    name: str = ""
+
+
 class PodSpec(_Wire):
     node_name: str = ""
+    scheduling_gates: list[SchedulingGate] = msgspec.field(default_factory=list)
     runtime_class_name: str | None = None
     scheduler_name: str = ""
     containers: list[Container] = msgspec.field(default_factory=list)
@@ -148,6 +153,7 @@ class ContainerStatus(_Wire):
 
 class PodStatus(_Wire):
     phase: str = ""
+    nominated_node_name: str = ""
     conditions: list[Condition] = msgspec.field(default_factory=list)
     container_statuses: list[ContainerStatus] = msgspec.field(default_factory=list)
     init_container_statuses: list[ContainerStatus] = msgspec.field(default_factory=list)

@@ -16,11 +16,10 @@ from model.errors import InvalidRequest
 
 
 class ExtenderArgs(msgspec.Struct, rename="pascal"):
-    """The arguments of filter and prioritize."""
+    """The arguments of filter and prioritize. `Nodes` is not read: whole nodes come only where we are misconfigured."""
 
     pod: wire.Pod
     node_names: list[str] | None = None
-    nodes: msgspec.Raw | None = None
 
 
 class ExtenderFilterResult(msgspec.Struct, rename="pascal", frozen=True):

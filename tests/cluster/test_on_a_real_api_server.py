@@ -78,11 +78,7 @@ def named(name: str, **members: Any) -> dict[str, Any]:
 async def versions_listed(client: ApiClient, path: str) -> dict[str, str]:
     """Resource versions by name, from a fresh list."""
     items = (await client.get(path))["items"]
-    return {wire.Metadata(**names_of(item)).key: item["metadata"]["resourceVersion"] for item in items}
-
-
-def names_of(item: dict[str, Any]) -> dict[str, str]:
-    return {key: item["metadata"][key] for key in ("name", "namespace") if key in item["metadata"]}
+    return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items}
 
 
 def versions_kept(objects: Iterable[wire.Object]) -> dict[str, str]:
@@ -148,27 +144,21 @@ async def test_what_the_server_refuses_is_an_error_of_its_kind(control_plane: Co
 
 
 async def test_an_event_is_found_under_its_pod(control_plane: ControlPlane) -> None:
+    uid = namespace_name("uid")
+    resource = Resource("events", "/api/v1/events", wire.Event, {"fieldSelector": f"involvedObject.uid={uid}"})
+    seen: asyncio.Queue[wire.Event | None] = asyncio.Queue()
     async with client_of(control_plane) as client:
         recorder = EventRecorder(client, "stoker-extender")
-        uid = namespace_name("uid")
         recorder.emit(PodEvent("default", "agent-1", uid, "Forecast", "ready in about 43 s", (("a.b/c", "{}"),)))
+        watching = asyncio.create_task(Reflector(client, resource, lambda _, new: seen.put_nowait(new)).run())
         writing = asyncio.create_task(recorder.run())
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while not (items := await events_about(client, uid)):
-                await asyncio.sleep(0.05)
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
-    assert (items[0]["reason"], items[0]["type"], items[0]["metadata"]["annotations"]) == (
-        "Forecast",
-        "Normal",
-        {"a.b/c": "{}"},
-    )
-
-
-async def events_about(client: ApiClient, uid: str) -> list[dict[str, Any]]:
-    selector = f"involvedObject.uid={uid}"
-    items: list[dict[str, Any]] = (await client.get("/api/v1/events", fieldSelector=selector))["items"]
-    return items
+        event = await asyncio.wait_for(seen.get(), DEADLINE_SECONDS)
+        for task in (watching, writing):
+            task.cancel()
+        await asyncio.gather(watching, writing, return_exceptions=True)
+    assert event is not None
+    assert (event.reason, event.message) == ("Forecast", "ready in about 43 s")
+    assert (event.involved_object.name, event.metadata.annotations) == ("agent-1", {"a.b/c": "{}"})
 
 
 async def test_an_api_server_that_is_killed_and_started_again_is_survived(programs: Programs) -> None:

@@ -1,0 +1,73 @@
+"""The two writes of a placement, each with preconditions: the nomination, then the gate.
+
+The nomination and the forecast's annotation travel in one patch of `pods/status`; taking the gate away is the second
+write. Both carry the pod's uid and the resourceVersion that the decision was made on, so a pod that was edited, deleted
+or bound meanwhile is left alone. Answers are metadata alone, to keep a burst's bytes small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cluster import wire
+from cluster.client import ApiClient
+from model import names
+
+
+class GateKeeper:
+    """Writes; each method raises Conflict where the pod is not what it was, NotFound where it is gone."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def nominate(self, pod: wire.Pod, node: str, forecast: str) -> None:
+        """Name the node, then open our gate: the scheduler tries that node first, and finds it reserved."""
+        version = await self._client.patch_for_version(
+            f"{_path(pod)}/status",
+            {
+                "metadata": {**_precondition(pod), "annotations": {names.FORECAST_ANNOTATION: forecast}},
+                "status": {"nominatedNodeName": node},
+            },
+        )
+        await self._open(pod, version)
+
+    async def let_through(self, pod: wire.Pod) -> None:
+        """Open our gate; a nomination that is still there goes first, or autoscalers would take the pod for served."""
+        version = pod.metadata.resource_version
+        if pod.status.nominated_node_name:
+            version = await self.clear(pod)
+        await self._open(pod, version)
+
+    async def finish(self, pod: wire.Pod) -> None:
+        """Open the gate of a pod that was nominated by somebody who did not get further."""
+        await self._open(pod, pod.metadata.resource_version)
+
+    async def clear(self, pod: wire.Pod) -> str:
+        """Take the nomination back; the new resourceVersion."""
+        body = {"metadata": _precondition(pod), "status": {"nominatedNodeName": None}}
+        return await self._client.patch_for_version(f"{_path(pod)}/status", body)
+
+    async def annotate(self, pod: wire.Pod, forecast: str) -> None:
+        """Tell on the pod what it waits for."""
+        body = {"metadata": {**_precondition(pod), "annotations": {names.FORECAST_ANNOTATION: forecast}}}
+        await self._client.patch_for_version(f"{_path(pod)}/status", body)
+
+    async def _open(self, pod: wire.Pod, version: str) -> None:
+        """Remove our gate; those of others stay."""
+        others = without_ours(pod.spec.scheduling_gates)
+        metadata = {**_precondition(pod), "resourceVersion": version}
+        body = {"metadata": metadata, "spec": {"schedulingGates": others or None}}
+        await self._client.patch_for_version(_path(pod), body)
+
+
+def without_ours(gates: Sequence[wire.SchedulingGate]) -> list[dict[str, str]]:
+    return [{"name": gate.name} for gate in gates if gate.name != names.WARM_NODE_GATE]
+
+
+def _path(pod: wire.Pod) -> str:
+    return f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}"
+
+
+def _precondition(pod: wire.Pod) -> dict[str, Any]:
+    return {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version}

@@ -1,0 +1,187 @@
+"""The dialogue with the scheduler: what it is answered, and what is told once its choice is seen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from cluster import wire
+from extender import scheduling
+from model.names import FORECAST_ANNOTATION
+from tests.cluster.objects import image
+from tests.extender.world import AGENT_IMAGE, World, tenant_pod
+
+RUNC = ["", "runc"]
+ABSENT = "the runtime handler is absent and nothing says that it is coming"
+
+
+def answers(verb: str, basis: str) -> float:
+    return REGISTRY.get_sample_value("stoker_extender_answers_total", {"verb": verb, "basis": basis}) or 0.0
+
+
+def test_only_nodes_that_can_never_run_the_pod_are_refused_with_constant_reasons() -> None:
+    world = World()
+    world.add("warm")
+    world.add("runc", handlers=RUNC)
+    world.add("also-runc", handlers=RUNC, images=[])
+    world.add("installing", handlers=RUNC, metadata={"labels": {"katacontainers.io/kata-runtime": "false"}})
+    world.add("silent", handlers=None)
+    world.add("booting", handlers=RUNC, ready="False")
+    names = ["warm", "runc", "also-runc", "installing", "silent", "booting", "nobody-knows"]
+    assert world.scheduling.filter(tenant_pod(), names) == {"runc": ABSENT, "also-runc": ABSENT}
+
+
+def test_a_pod_of_the_default_runtime_is_refused_nowhere() -> None:
+    world = World()
+    world.add("runc", handlers=RUNC)
+    plain = tenant_pod()
+    plain.spec.runtime_class_name = None
+    assert world.scheduling.filter(plain, ["runc"]) == {}
+
+
+def test_the_warm_node_scores_10_and_the_others_what_their_seconds_cost() -> None:
+    world = World()
+    world.add("warm")
+    world.add("arm", nodeInfo={"architecture": "arm64"})
+    world.add("imageless", images=[image("other:v1")])
+    world.add("runc", handlers=RUNC)
+    result = world.scheduling.prioritize(tenant_pod(), ["runc", "imageless", "nobody-knows", "arm", "warm"])
+    # 17 s cost four doublings of 2 s, 40.3 s five.
+    assert result.scores == [0, 5, 5, 6, 10]
+
+
+def test_a_burst_is_spread_before_the_watch_shows_any_binding() -> None:
+    """Two hundred pods, each 0.1 s of contention: the first node is left once it is 2 s behind the other."""
+    world = World()
+    world.add("first")
+    world.add("second", nodeInfo={"architecture": "arm64"})
+    chosen = []
+    for number in range(200):
+        scores = world.scheduling.prioritize(tenant_pod(f"agent-{number}"), ["first", "second"]).scores
+        chosen.append(scores[0] > scores[1])
+    assert chosen[0]
+    assert not all(chosen)
+
+
+def test_a_pod_is_no_contention_for_itself_when_it_is_scored_again() -> None:
+    world = World()
+    world.add("warm")
+    first = world.scheduling.prioritize(tenant_pod(), ["warm"]).forecasts
+    assert world.scheduling.prioritize(tenant_pod(), ["warm"]).forecasts == first
+
+
+def test_an_expectation_is_forgotten_at_the_binding_and_the_pod_counts_as_starting() -> None:
+    world = World()
+    world.add("warm")
+    world.add("other")
+    world.scheduling.prioritize(tenant_pod("first"), ["warm", "other"])
+    world.bind(tenant_pod("first"), "warm")
+    result = world.scheduling.prioritize(tenant_pod("second"), ["warm", "other"])
+    contention = [item.terms[-1].seconds for item in result.forecasts if item is not None]
+    assert contention == [pytest.approx(0.1), 0.0]
+
+
+def test_an_expectation_expires_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late() -> float:
+        return REGISTRY.get_sample_value("stoker_expected_starts_total", {"outcome": "not seen in time"}) or 0.0
+
+    wall, before = [100.0], late()
+    monkeypatch.setattr(scheduling, "monotonic", lambda: wall[0])
+    world = World()
+    world.add("warm")
+    world.scheduling.prioritize(tenant_pod("first"), ["warm"])
+    wall[0] += 2.0
+    result = world.scheduling.prioritize(tenant_pod("second"), ["warm"])
+    assert result.forecasts[0] is not None
+    assert (result.forecasts[0].terms[-1].seconds, late() - before) == (0.0, 1)
+
+
+def test_the_event_at_the_binding_tells_the_forecast_that_decided() -> None:
+    world = World()
+    world.add("warm")
+    result = world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.fleet.pod_changed(None, tenant_pod("another", on="warm"))  # the node is busier by the time of the binding
+    world.bind(tenant_pod(), "warm")
+    decided = result.forecasts[0]
+    assert decided is not None
+    assert [(event.name, event.reason, event.message) for event in world.told] == [
+        ("agent-1", "Forecast", decided.describe())
+    ]
+    assert world.told[0].annotations == ((FORECAST_ANNOTATION, decided.to_json()),)
+
+
+def test_a_choice_that_was_not_among_the_best_is_forecast_without_the_pod_itself() -> None:
+    world = World()
+    world.add("warm")
+    world.add("cold", images=[image("other:v1")])
+    world.scheduling.prioritize(tenant_pod(), ["warm", "cold"])
+    world.bind(tenant_pod(), "cold")
+    told = json.loads(world.told[0].annotations[0][1])
+    assert (told["node"], told["terms"]["contention"], told["terms"]["pull"]) == ("cold", 0.0, 40.3)
+
+
+def test_a_pod_that_is_ready_when_its_binding_is_seen_costs_no_negative_contention() -> None:
+    world = World()
+    world.add("cold", images=[image("other:v1")])
+    world.add("warm")
+    world.scheduling.prioritize(tenant_pod(), ["cold", "warm"])
+    world.fleet.pod_changed(None, tenant_pod())
+    ready = tenant_pod(on="cold", conditions=[{"type": "Ready", "status": "True"}])
+    world.fleet.pod_changed(tenant_pod(), ready)
+    assert json.loads(world.told[0].annotations[0][1])["terms"]["contention"] == 0.0
+
+
+def test_each_choice_is_told_once_and_only_where_we_were_asked() -> None:
+    world = World()
+    world.add("warm")
+    world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.bind(tenant_pod(), "warm")
+    world.bind(tenant_pod(), "warm")
+    world.bind(tenant_pod("never-scored"), "warm")
+    assert [event.name for event in world.told] == ["agent-1"]
+
+
+def test_a_binding_to_a_node_that_is_gone_tells_nothing() -> None:
+    world = World()
+    world.add("warm")
+    world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.bind(tenant_pod(), "gone")
+    assert world.told == []
+
+
+NEUTRAL: list[tuple[dict[str, Any], wire.Pod, str]] = [
+    ({"complaint": "pods: not synced yet"}, tenant_pod(), "neutral: snapshot not reliable"),
+    ({"complaint": "pods: stale"}, tenant_pod(profile=None), "neutral: snapshot not reliable"),
+    ({}, tenant_pod(profile=None), "neutral: not a tenant's pod"),
+    ({}, tenant_pod(profile="no-such"), "neutral: unknown profile"),
+]
+
+
+@pytest.mark.parametrize(("state", "pod", "basis"), NEUTRAL)
+def test_where_nothing_can_be_said_all_nodes_pass_and_score_5(state: dict[str, Any], pod: wire.Pod, basis: str) -> None:
+    world = World(**state)
+    world.add("warm")
+    world.add("runc", handlers=RUNC)
+    before = answers("filter", basis), answers("prioritize", basis)
+    refused = world.scheduling.filter(pod, ["warm", "runc"])
+    scores = world.scheduling.prioritize(pod, ["warm", "runc"]).scores
+    assert (refused, scores) == ({}, [5, 5])
+    assert (answers("filter", basis), answers("prioritize", basis)) == (before[0] + 1, before[1] + 1)
+
+
+def test_where_nothing_can_be_said_nothing_is_expected_and_nothing_told() -> None:
+    world = World(complaint="nodes: stale")
+    world.add("warm")
+    world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.complaint = None
+    world.bind(tenant_pod(), "warm")
+    assert world.told == []
+
+
+def test_the_agents_image_is_known_under_the_name_the_tests_use() -> None:
+    world = World()
+    world.add("warm")
+    assert world.fleet.bytes_of(AGENT_IMAGE, "amd64") == 1_130_000_000

@@ -1,0 +1,63 @@
+"""An extender over a fleet of our own making: its nodes, its profile, and the events that it would write."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster import wire
+from cluster.clock import Clock
+from cluster.events import PodEvent
+from cluster.fleet import Fleet
+from cluster.tenancy import Tenancy
+from extender.scheduling import Scheduling
+from model.names import PROFILE_ANNOTATION
+from tests.cluster.objects import decoded, image, node, pod
+
+AGENT_IMAGE = "registry.example/agent:v1.4.2"
+NOW = 1_772_600_000.0
+KATA = ["", "runc", "kata-qemu"]
+
+
+@dataclass
+class World:
+    """A tenant's profile, and the nodes that a test adds. Time stands still."""
+
+    complaint: str | None = None
+    told: list[PodEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tenancy = Tenancy(lambda: self.complaint)
+        self.fleet = Fleet(Clock(wall=lambda: NOW), self.tenancy)
+        self.scheduling = Scheduling(self.tenancy, self.fleet, Clock(wall=lambda: NOW), self.told.append)
+        spec = {"runtimeClassName": "kata-qemu"}
+        profile = decoded(wire.TenantProfile, {"metadata": {"name": "kata-agents"}, "spec": spec})
+        self.tenancy.profile_changed(None, profile)
+
+    def add(self, name: str, **members: Any) -> None:
+        """A node; warm unless its members say otherwise."""
+        warm: dict[str, Any] = {"handlers": KATA, "images": [image(AGENT_IMAGE, 1_130_000_000)]}
+        self.fleet.node_changed(None, node(name, **{**warm, **members}))
+
+    def bind(self, subject: wire.Pod, name: str) -> None:
+        """What the watch shows when the scheduler has chosen."""
+        self.fleet.pod_changed(None, subject)
+        self.fleet.pod_changed(subject, tenant_pod(subject.metadata.name, on=name))
+
+
+def tenant_pod(name: str = "agent-1", *, profile: str | None = "kata-agents", **members: Any) -> wire.Pod:
+    annotations = {} if profile is None else {PROFILE_ANNOTATION: profile}
+    spec = {"runtimeClassName": "kata-qemu"}
+    return pod(name, images=(AGENT_IMAGE,), annotations=annotations, spec=spec, **members)
+
+
+def arguments(*node_names: str, profile: str | None = "kata-agents", **members: Any) -> bytes:
+    """ExtenderArgs as kube-scheduler sends them: Go's names outside, Kubernetes' own inside."""
+    annotations = {} if profile is None else {PROFILE_ANNOTATION: profile}
+    subject = {
+        "metadata": {"name": "agent-1", "namespace": "tenant-a", "uid": "uid-1", "annotations": annotations},
+        "spec": {"runtimeClassName": "kata-qemu", "containers": [{"name": "main", "image": AGENT_IMAGE}]},
+        "status": {"phase": "Pending"},
+    }
+    return json.dumps({"Pod": subject, "Nodes": None, "NodeNames": list(node_names), **members}).encode()

@@ -1,0 +1,150 @@
+"""A stage with a small fleet, and what tests do with it: namespaces, pods, metrics."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from lab.constants import Constants
+from lab.fleets import NodeGroup
+from lab.processes import Process
+from lab.scene import SETUP_WALL_SECONDS, Scene, sample_profile
+from lab.simulation.fleet import Fleet
+from lab.stage import Stage
+from lab.workload import Workload
+from model import names
+from tests.builders import container, pod
+from tests.cli.command import until
+
+MACHINE: Final[dict[str, Any]] = {"count": 1, "instance_type": "metal", "cpu": "64", "memory": "256Gi", "state": "warm"}
+GROUPS: Final = (
+    NodeGroup(name="warm", architecture="amd64", **{**MACHINE, "count": 2}),
+    NodeGroup(name="no-image", architecture="amd64", images=(), **MACHINE),
+    NodeGroup(name="no-kata", architecture="amd64", **{**MACHINE, "state": "without-kata"}),
+    NodeGroup(name="arm", architecture="arm64", **MACHINE),
+)
+NODES: Final = frozenset(("warm-1", "warm-2", "no-image-1", "no-kata-1", "arm-1"))
+WARM: Final = frozenset(("warm-1", "warm-2"))
+
+Manifest = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Installation:
+    """Stoker, installed on a fleet of two warm amd64 nodes, one without the images, one without Kata, and one arm64."""
+
+    stage: Stage
+    fleet: Fleet
+    constants: Constants
+    profile: Manifest
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, stage: Stage, constants: Constants) -> AsyncIterator[Installation]:
+        profile = sample_profile(constants)
+        await stage.apply([profile])
+        async with Fleet.start(stage.client, constants, groups=GROUPS, speed=stage.speed) as fleet:
+            await fleet.wait_until_ready(SETUP_WALL_SECONDS)
+            yield cls(stage, fleet, constants, profile)
+
+    async def namespace(self, profile: str | None) -> str:
+        """A new namespace of that profile (None: nobody's), about which the API server asks the webhook."""
+        name = f"{profile or 'free'}-{next(self._numbers)}"
+        labels = {names.PROFILE_LABEL: profile} if profile else {}
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        await Scene(self.stage.client, self.constants).opt_in(Workload((manifest,), ()), opted_in=True)
+        return name
+
+    async def tenant(self) -> str:
+        return await self.namespace(str(self.profile["metadata"]["name"]))
+
+    def manifest(self, name: str = "agent", **spec: Any) -> Manifest:
+        """A pod of the demo's image, as an author writes it who knows nothing of Stoker."""
+        image = self.constants.images[self.constants.demo.load.tenant.image].reference
+        requests = {"requests": {"cpu": "1", "memory": "1Gi"}}
+        made = pod(name, container(image=image, imagePullPolicy="Always", resources=requests), **spec)
+        del made["metadata"]["namespace"], made["spec"]["schedulerName"]
+        return made
+
+    async def create(self, namespace: str, manifest: Manifest, **query: str) -> Manifest:
+        """The pod as it was stored; ApiError where it was refused."""
+        created: Manifest = await self.stage.client.create(f"/api/v1/namespaces/{namespace}/pods", manifest, **query)
+        return created
+
+    async def read(self, created: Manifest) -> Manifest:
+        metadata = created["metadata"]
+        found: Manifest = await self.stage.client.get(
+            f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        )
+        return found
+
+    async def node_of(self, created: Manifest) -> str:
+        """The node that the pod is bound to, as soon as it is."""
+
+        async def bound() -> str | None:
+            return (await self.read(created))["spec"].get("nodeName")
+
+        return await until(bound)
+
+    async def forecast_of(self, created: Manifest) -> dict[str, Any]:
+        """What Stoker told of the pod at its binding."""
+        path = f"/api/v1/namespaces/{created['metadata']['namespace']}/events"
+        selector = f"reason=Forecast,involvedObject.uid={created['metadata']['uid']}"
+
+        async def told() -> dict[str, Any] | None:
+            items = (await self.stage.client.get(path, fieldSelector=selector))["items"]
+            if not items:
+                return None
+            found: dict[str, Any] = msgspec.json.decode(items[0]["metadata"]["annotations"][names.FORECAST_ANNOTATION])
+            return {**found, "message": items[0]["message"]}
+
+        return await until(told)
+
+    async def scores(self, stored: Manifest) -> dict[str, int]:
+        """What the extender answers about the pod."""
+        arguments = {"Pod": stored, "Nodes": None, "NodeNames": sorted(NODES)}
+        url = f"http://127.0.0.1:{self.stage.extender_port}/prioritize"
+        async with aiohttp.ClientSession() as session, session.post(url, json=arguments) as response:
+            assert response.status == 200, await response.text()
+            return {item["Host"]: item["Score"] for item in await response.json()}
+
+    async def webhook_metrics(self) -> Metrics:
+        """Those of both replicas together."""
+        return Metrics([family for process in self.stage.webhooks for family in await scrape(process)])
+
+    async def extender_metrics(self) -> Metrics:
+        return Metrics(await scrape(self.stage.extender))
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What was scraped."""
+
+    families: list[Metric]
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the samples of that name with these labels; KeyError where there is no such family."""
+        samples = [sample for family in self.families for sample in family.samples if sample.name == name]
+        if not samples and not any(name.startswith(family.name) for family in self.families):
+            raise KeyError(name)
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+
+async def scrape(process: Process) -> list[Metric]:
+    """/metrics of a serving process, parsed."""
+    address = process.command[process.command.index("--metrics-listen") + 1]
+    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+        return list(text_string_to_metric_families(await response.text()))
+
+
+def kubeconfig_of(process: Process) -> str:
+    return process.command[process.command.index("--kubeconfig") + 1]
