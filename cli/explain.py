@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("NODE", "node"),
-    Column("ARCH", "architecture", wide=True),
+    Column("ARCH", "architecture"),
     Column("SCORE", "score", right=True),
     Column("SECONDS", "seconds", right=True),
     *(Column(name.upper(), f"terms.{name}", right=True) for name in TERM_NAMES),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import certs, explain, lab, manifests, nodes, serve
+from cli import certs, explain, lab, manifests, nodes, release, serve
 from model.errors import StokerError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
 app.command("nodes")(nodes.nodes)
+app.command("release")(release.release)
 app.add_typer(certs.app, name="certs")
 app.add_typer(manifests.app, name="manifests")
 app.add_typer(lab.app, name="lab")

@@ -27,7 +27,7 @@ async def read_cluster(kubeconfig: Path | None, time_scale: float) -> AsyncItera
 
     async with ApiClient(await load_access(kubeconfig)) as client:
         await client.get("/version")  # an unreachable server is told at once, before the reflectors' patience
-        snapshot = Snapshot(client, Clock(time_scale), with_fleet=True)
+        snapshot = Snapshot(client, Clock(time_scale), with_fleet=True, with_leases=False)
         async with snapshot.following():
             try:
                 async with asyncio.timeout(READ_SECONDS):

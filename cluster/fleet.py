@@ -51,9 +51,13 @@ class _NodeRecord:
 
 
 class Fleet:
-    """Nodes by name, and the sizes of images as nodes report them (`bytes_of`)."""
+    """Nodes by name, and the sizes of images as nodes report them (`bytes_of`).
 
-    def __init__(self, clock: Clock, tenancy: Tenancy) -> None:
+    `ready` says why nodes and pods cannot be relied on, or None; left out, it is the tenancy's.
+    """
+
+    def __init__(self, clock: Clock, tenancy: Tenancy, complaint: Callable[[], str | None] | None = None) -> None:
+        self.ready = complaint or tenancy.ready
         self._clock = clock
         self._tenancy = tenancy
         self._records: dict[str, _NodeRecord] = {}

@@ -53,6 +53,9 @@ class Resource(Generic[T]):
     path: str
     kind: type[T]
     selectors: Mapping[str, str] = field(default_factory=dict)
+    has_bookmarks: bool = True
+    """False for Events: they are not served from the watch cache, so bookmarks come as rarely as etcd's progress
+    notifications (every 10 minutes), and silence says nothing."""
 
 
 class Reflector(Generic[T]):
@@ -91,7 +94,7 @@ class Reflector(Generic[T]):
         now = self._clock()
         if self._broken_since is not None and now - self._broken_since > BROKEN_SECONDS:
             return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
-        if now - self._last_event > SILENT_SECONDS:
+        if self.resource.has_bookmarks and now - self._last_event > SILENT_SECONDS:
             return f"{self.resource.name}: stale, no event for {now - self._last_event:.0f} s"
         return None
 
@@ -187,7 +190,8 @@ class Reflector(Generic[T]):
             **options,
         }
         count = 0
-        async with self._client.stream(self.resource.path, query, SILENT_SECONDS) as content:
+        longest_silence = SILENT_SECONDS if self.resource.has_bookmarks else WATCH_SECONDS[1] + SILENT_SECONDS
+        async with self._client.stream(self.resource.path, query, longest_silence) as content:
             if self._seen is None:
                 self._broken_since = None  # resumed; the next event or bookmark may take a minute
             async for line in lines(content.iter_any()):

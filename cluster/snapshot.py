@@ -14,6 +14,7 @@ from cluster.fleet import Fleet
 from cluster.leases import LeaseName
 from cluster.reflector import Reflector, Resource
 from cluster.tenancy import Tenancy
+from cluster.waiting import WaitingPods
 from model import names
 
 NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
@@ -23,58 +24,73 @@ LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wi
 NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node)
 PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod)
 SANDBOX_FAILURES: Final = Resource(
-    "sandboxfailures", "/api/v1/events", wire.Event, {"fieldSelector": "reason=FailedCreatePodSandBox"}
+    "sandboxfailures",
+    "/api/v1/events",
+    wire.Event,
+    {"fieldSelector": "reason=FailedCreatePodSandBox"},
+    has_bookmarks=False,
 )
 CONTAINERD_STARTS: Final = Resource(
-    "containerdstarts", "/api/v1/events", wire.Event, {"fieldSelector": "reason=ContainerdStart"}
+    "containerdstarts",
+    "/api/v1/events",
+    wire.Event,
+    {"fieldSelector": "reason=ContainerdStart"},
+    has_bookmarks=False,
 )
 
 
 class Snapshot:
-    """Stoker's copy of the cluster: `tenancy` always, `fleet` where it was asked for.
+    """Stoker's copy of the cluster: `tenancy` always; `fleet` and `waiting` where they were asked for.
 
-    `complaint()` says why it cannot be relied on, or None.
+    `complaint()` says why it cannot be relied on, or None. The tenancy has a narrower one of its own, so that admission
+    does not depend on the watches of pods and nodes; and a Lease that cannot be followed is one that nobody renews.
+    `with_leases` False is for people who may not read Leases.
     """
 
-    def __init__(self, client: ApiClient, clock: Clock, *, with_fleet: bool) -> None:
+    def __init__(self, client: ApiClient, clock: Clock, *, with_fleet: bool, with_leases: bool = True) -> None:
         self.clock = clock
-        self.tenancy = Tenancy(self.complaint)
-        self.fleet = Fleet(clock, self.tenancy)
-        tenancy, fleet = self.tenancy, self.fleet
-        self._reflectors: list[Reflector[Any]] = [
+        self.tenancy = tenancy = Tenancy(lambda: _complaint(self._tenancy_reflectors))
+        self.fleet = fleet = Fleet(clock, tenancy, self.complaint)
+        self.waiting = waiting = WaitingPods()
+
+        def pod_changed(old: wire.Pod | None, new: wire.Pod | None) -> None:
+            fleet.pod_changed(old, new)
+            waiting.pod_changed(old, new)
+
+        self._tenancy_reflectors: list[Reflector[Any]] = [
             Reflector(client, NAMESPACES, tenancy.namespace_changed),
             Reflector(client, PROFILES, tenancy.profile_changed),
             Reflector(client, RUNTIME_CLASSES, tenancy.runtime_class_changed),
-            Reflector(client, LEASES, tenancy.leases.changed),
         ]
-        if with_fleet:
-            self._reflectors += [
-                Reflector(client, NODES, fleet.node_changed),
-                Reflector(client, PODS, fleet.pod_changed),
-                Reflector(client, SANDBOX_FAILURES, fleet.sandbox_failure_changed),
-                Reflector(client, CONTAINERD_STARTS, fleet.containerd_start_changed),
-            ]
-
-    @property
-    def reflectors(self) -> Sequence[Reflector[Any]]:
-        return self._reflectors
+        self._fleet_reflectors: list[Reflector[Any]] = [
+            Reflector(client, NODES, fleet.node_changed),
+            Reflector(client, PODS, pod_changed),
+            Reflector(client, SANDBOX_FAILURES, fleet.sandbox_failure_changed),
+            Reflector(client, CONTAINERD_STARTS, fleet.containerd_start_changed),
+        ]
+        self._judged = [*self._tenancy_reflectors, *(self._fleet_reflectors if with_fleet else ())]
+        leases = [Reflector(client, LEASES, tenancy.leases.changed)] if with_leases else []
+        self.reflectors: Sequence[Reflector[Any]] = [*self._judged, *leases]
 
     def complaint(self) -> str | None:
-        complaints = [text for reflector in self._reflectors if (text := reflector.complaint())]
-        return "; ".join(complaints) or None
+        return _complaint(self._judged)
 
     async def synced(self) -> None:
-        """Wait until every collection was read once."""
-        for reflector in self._reflectors:
+        """Wait until every collection that counts was read once."""
+        for reflector in self._judged:
             await reflector.synced.wait()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[Snapshot]:
         """Follow the cluster inside the block."""
-        tasks = [asyncio.create_task(reflector.run(), name=reflector.resource.name) for reflector in self._reflectors]
+        tasks = [asyncio.create_task(reflector.run(), name=reflector.resource.name) for reflector in self.reflectors]
         try:
             yield self
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _complaint(reflectors: Sequence[Reflector[Any]]) -> str | None:
+    return "; ".join(text for reflector in reflectors if (text := reflector.complaint())) or None

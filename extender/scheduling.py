@@ -82,7 +82,7 @@ class Scheduling:
 
     def _profile_of(self, pod: wire.Pod) -> tuple[TenantProfile | None, str]:
         """The profile that forecasts the pod, and what an answer rests on with it, or without."""
-        if self._tenancy.ready() is not None:
+        if self._fleet.ready() is not None:
             return None, "neutral: snapshot not reliable"
         name = pod.metadata.annotations.get(names.PROFILE_ANNOTATION)
         if name is None:

@@ -23,6 +23,9 @@ RUNTIME_RESTARTED_ANNOTATION: Final = "stoker.dev/runtime-restarted-at"
 WARM_NODE_GATE: Final = "stoker.dev/warm-node"
 """The scheduling gate that the placement controller opens."""
 
+NOT_WARM_TAINT: Final = "stoker.dev/not-warm"
+"""Key of the startup taint, effect NoSchedule, of nodes that are not warm yet."""
+
 NAMESPACE: Final = "stoker-system"
 SERVICE: Final = "stoker"
 CA_SECRET: Final = "stoker-ca"  # noqa: S105 - the name of an object, not a secret

@@ -47,5 +47,9 @@ def _scaled(text: str, factor: int) -> int:
     if sign == "-" and digits:
         raise InvalidInput(f"quantity {text!r}: a resource has no negative amount")
     power = (int(exponent) if exponent else _DECIMAL.get(suffix, 0)) - len(fraction)
-    numerator = digits * 2 ** _BINARY.get(suffix, 0) * 10 ** max(0, power)
-    return min(LARGEST, -(-numerator // 10 ** max(0, -power)))
+    numerator = digits * (1 << _BINARY.get(suffix, 0)) * _power_of_ten(power)
+    return min(LARGEST, -(-numerator // _power_of_ten(-power)))
+
+
+def _power_of_ten(exponent: int) -> int:
+    return int("1" + "0" * exponent) if exponent > 0 else 1

@@ -23,7 +23,6 @@ STARTUP_TAINTS: Final = frozenset(
         "node.cilium.io/agent-not-ready",
         "karpenter.sh/unregistered",
         names.NOT_WARM_TAINT,
-        names.KATA_LABEL,
     }
 )
 """Keys of the taints that a node loses by itself while it becomes ready."""

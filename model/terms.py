@@ -142,7 +142,7 @@ def application_term(node: NodeFacts, profile: ProfileSpec) -> Term:
     by_architecture = profile.startup.application_seconds
     seconds = by_architecture.get(node.architecture)
     if seconds is not None:
-        return Term("application", float(seconds), "prior", node.architecture)
+        return Term("application", float(seconds), "prior")
     return Term("application", float(max(by_architecture.values(), default=0)), "unknown", "no figure for it here")
 
 

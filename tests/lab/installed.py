@@ -91,7 +91,8 @@ class Installation:
         """The node that the pod is bound to, as soon as it is."""
 
         async def bound() -> str | None:
-            return (await self.read(created))["spec"].get("nodeName")
+            node: str | None = (await self.read(created))["spec"].get("nodeName")
+            return node
 
         return await until(bound)
 

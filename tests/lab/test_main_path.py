@@ -58,6 +58,13 @@ async def test_the_forecast_that_placed_a_pod_stands_on_an_event(installation: I
 
 async def test_the_burst_is_spread_over_the_nodes_that_tie(installation: Installation) -> None:
     namespace = await installation.tenant()
+    probe = await installation.create(namespace, installation.manifest("probe"), dryRun="All")
+
+    async def tied() -> bool | None:
+        scores = await installation.scores(probe)
+        return {node for node, score in scores.items() if score == max(scores.values())} == WARM or None
+
+    assert await until(tied)
     pods = [await installation.create(namespace, installation.manifest(f"agent-{n}")) for n in range(10)]
     assert {await installation.node_of(pod) for pod in pods} == WARM
 

@@ -1,0 +1,137 @@
+"""When a node will be warm enough to start a pod there, and what the start then takes.
+
+The forecast answers for a pod that is bound now: what lies before the runtime is ready, it counts as the pod's own
+seconds, and adds the risk of a sandbox that fails. A gate can do better: it waits for that moment and then binds. So
+here the same terms are split into the wait, which a hold can outlast, and the start.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from model.nodes import NodeFacts
+from model.pods import PodNeeds
+from model.profiles import ProfileSpec
+from model.runtime import (
+    INSTALL_SECONDS,
+    RuntimeState,
+    RuntimeVerdict,
+    runtime_on,
+    seconds_left,
+    seconds_until_installed,
+)
+from model.terms import (
+    BOOT_SECONDS,
+    SANDBOX_RETRY_SECONDS,
+    ImageSizes,
+    application_term,
+    contention_term,
+    init_term,
+    pull_term,
+    ready_term,
+    runtime_term,
+    sandbox_term,
+    settle_term,
+)
+from placement.verdicts import HoldReason
+
+OVERDUE_FACTOR: Final = 2.0
+"""What has taken so many times its expected seconds is not coming any more: nobody is to wait for it."""
+
+
+class Prospect(msgspec.Struct, frozen=True, gc=False):
+    """A node's way to warmth for one handler: `stage` is what it is in, None where a pod may be bound now."""
+
+    until_warm_seconds: float
+    unknown_seconds: float = 0.0
+    """What the start costs more because nobody knows whether the handler is there."""
+
+    stage: HoldReason | None = None
+
+
+_WARM: Final = Prospect(0.0)
+
+
+def prospect(node: NodeFacts, handler: str, profile: ProfileSpec, now: float) -> Prospect | None:
+    """None where the handler is absent, or where what is missing is not on its way or long overdue."""
+    runtime = runtime_on(node, handler, now)
+    boot = _seconds_to_boot(node, now)
+    if boot is None or runtime.state is RuntimeState.ABSENT:
+        return None
+    if runtime.state is RuntimeState.UNKNOWN:
+        return None if boot else Prospect(0.0, runtime_term(node, runtime, now).seconds)
+    if runtime.state is RuntimeState.INSTALLING:
+        return _installing(node, profile, boot, now)
+    settle = _seconds_to_settle(node, runtime, profile, now)
+    if settle is None:
+        return None
+    if boot:
+        return Prospect(boot + settle, stage=HoldReason.BOOTING)
+    return Prospect(settle, stage=HoldReason.SETTLING) if settle else _WARM
+
+
+def seconds_to_lose_taints(node: NodeFacts, now: float) -> float | None:
+    """What is left until a ready node loses its startup taints: until its boot is over, or None long after."""
+    age = now - node.created
+    return seconds_left(BOOT_SECONDS, age) if _is_under_way(BOOT_SECONDS, age) else None
+
+
+class StartSeconds:
+    """The seconds that pods of equal needs take on nodes once these are warm: the forecast's remaining terms."""
+
+    def __init__(self, pod: PodNeeds, profile: ProfileSpec, sizes: ImageSizes) -> None:
+        self._pod = pod
+        self._profile = profile
+        self._sizes = sizes
+        self._images = frozenset(pod.images)
+        self._pulls_on_node = not profile.peer_pods.enabled
+        self._fixed = sandbox_term(pod, profile).seconds + init_term(pod, profile).seconds + ready_term(profile).seconds
+        self._application: dict[str, float] = {}
+
+    def on(self, node: NodeFacts) -> float:
+        application = self._application.get(node.architecture)
+        if application is None:
+            application = self._application[node.architecture] = application_term(node, self._profile).seconds
+        seconds = self._fixed + application
+        if not (self._pulls_on_node and self._images <= node.images):
+            seconds += pull_term(self._pod, node, self._profile, self._sizes).seconds
+        return seconds + contention_term(node, self._profile).seconds if node.starting else seconds
+
+
+def _seconds_to_boot(node: NodeFacts, now: float) -> float | None:
+    if node.ready:
+        return 0.0
+    age = now - node.created
+    return seconds_left(BOOT_SECONDS, age) if _is_under_way(BOOT_SECONDS, age) else None
+
+
+def _installing(node: NodeFacts, profile: ProfileSpec, boot: float, now: float) -> Prospect | None:
+    """An installation ends with containerd's restart, after which the whole settle window is to come."""
+    since, expected = node.created, BOOT_SECONDS + INSTALL_SECONDS
+    if node.installer is not None:
+        since, expected = node.installer.created, INSTALL_SECONDS
+    if not _is_under_way(expected, now - since):
+        return None
+    seconds = boot + seconds_until_installed(node, now) + profile.install_settle_seconds
+    return Prospect(seconds, stage=HoldReason.INSTALLING)
+
+
+def _seconds_to_settle(node: NodeFacts, runtime: RuntimeVerdict, profile: ProfileSpec, now: float) -> float | None:
+    """What is left of the settle window itself; None where a restart is announced that does not come."""
+    seconds = settle_term(node, runtime, profile, now).seconds
+    if not seconds:
+        return 0.0
+    installer = node.installer
+    if (
+        installer is not None
+        and installer.started is None
+        and not _is_under_way(INSTALL_SECONDS, now - installer.created)
+    ):
+        return None
+    return seconds - SANDBOX_RETRY_SECONDS
+
+
+def _is_under_way(expected_seconds: float, elapsed_seconds: float) -> bool:
+    return elapsed_seconds <= OVERDUE_FACTOR * expected_seconds

@@ -1,0 +1,86 @@
+"""`stoker release`: open overdue gates when nothing else lives, by one list and one write a pod."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from cluster import wire
+from cluster.client import ApiClient
+from cluster.clock import Clock
+from cluster.waiting import has_our_gate
+from model import names
+from model.errors import Conflict, InvalidProfile, NotFound
+from model.profiles import TenantProfile
+from placement.deadlines import deadline_of
+from placement.gates import GateKeeper
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE: Final = 500
+PROFILES: Final = f"/apis/{names.API_VERSION}/tenantprofiles"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What became of one gated pod: `opened`, `not-due`, `would-open` (dry run), or `changed` (edited or gone)."""
+
+    namespace: str
+    name: str
+    outcome: str
+    overdue_seconds: float
+
+
+async def release(client: ApiClient, clock: Clock, *, everything: bool, dry_run: bool) -> list[Release]:
+    """Open the gates whose deadline has passed, or all of them; those of others stay."""
+    profiles = await _profiles(client)
+    results = []
+    async for pod in _gated_pods(client):
+        overdue = clock.now() - deadline_of(pod, profiles.get, clock)
+        outcome = "not-due" if overdue < 0 and not everything else "would-open"
+        if outcome == "would-open" and not dry_run:
+            outcome = await _open(client, pod)
+        results.append(Release(pod.metadata.namespace, pod.metadata.name, outcome, overdue))
+    return results
+
+
+async def _open(client: ApiClient, pod: wire.Pod) -> str:
+    try:
+        await GateKeeper(client).let_through(pod)
+    except (Conflict, NotFound) as error:
+        log.info("left alone: %s", error)
+        return "changed"
+    return "opened"
+
+
+async def _gated_pods(client: ApiClient) -> AsyncIterator[wire.Pod]:
+    token = ""
+    while True:
+        query: dict[str, str | int] = {"limit": PAGE_SIZE, "fieldSelector": "spec.nodeName="}
+        if token:
+            query["continue"] = token
+        page = msgspec.json.decode(await client.get_bytes("/api/v1/pods", **query), type=wire.ObjectList)
+        for raw in page.items:
+            pod = msgspec.json.decode(raw, type=wire.Pod)
+            if has_our_gate(pod):
+                yield pod
+        token = page.metadata.continue_token
+        if not token:
+            return
+
+
+async def _profiles(client: ApiClient) -> dict[str, TenantProfile]:
+    """Those that can be read; without its profile a pod has the default deadline."""
+    found = {}
+    page = msgspec.json.decode(await client.get_bytes(PROFILES), type=wire.ObjectList)
+    for raw in page.items:
+        item = msgspec.json.decode(raw, type=wire.TenantProfile)
+        try:
+            found[item.metadata.name] = TenantProfile.from_spec(item.metadata.name, item.spec)
+        except InvalidProfile as error:
+            log.warning("passed over: %s", error)
+    return found
