@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from certs.keeper import CertificateKeeper
     from certs.serving import ServingTls
     from cluster.client import ApiClient
+    from cluster.leases import Leadership
     from cluster.snapshot import Snapshot
     from serving.listener import Listener
 
@@ -56,6 +58,10 @@ class ServeOptions:
     time_scale: float
 
     @property
+    def needs_fleet(self) -> bool:
+        return not self.roles.isdisjoint({Role.EXTENDER, Role.CONTROLLERS})
+
+    @property
     def listens(self) -> dict[Role, str]:
         """The addresses of the roles that answer requests of the control plane."""
         addresses = {Role.WEBHOOK: self.webhook_listen, Role.EXTENDER: self.extender_listen}
@@ -67,7 +73,7 @@ def serve(
         str,
         typer.Option(
             help="Comma-separated: webhook (admission), extender (kube-scheduler's questions), controllers "
-            "(keeps the CA and its publication in order)."
+            "(opens the gates: nominates nodes, on the replica that holds the Lease)."
         ),
     ] = "webhook,extender,controllers",
     kubeconfig: Kubeconfig = None,
@@ -139,7 +145,7 @@ async def _serve(options: ServeOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(ApiClient(await load_access(options.kubeconfig)))
-        snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=Role.EXTENDER in options.roles)
+        snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
         await stack.enter_async_context(snapshot.following())
         await _Process(options, client, snapshot, stack).run(stop)
 
@@ -162,6 +168,7 @@ class _Process:
 
         tls, keeper = self._certificates()
         checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
+        leadership = self._placement() if Role.CONTROLLERS in self._options.roles else None
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
         await health.start()
@@ -173,6 +180,8 @@ class _Process:
                 await self._listen(listeners, stop)
         finally:
             self._not_serving = "shutting down"
+            if leadership is not None:
+                await leadership.resign()
             await asyncio.gather(*(listener.drain(DRAIN_SECONDS) for listener in listeners))
             await health.drain(1.0)
             log.info("stopped")
@@ -224,6 +233,22 @@ class _Process:
         self._background(recorder.run(), "events")
         snapshot, clock = self._snapshot, self._snapshot.clock
         return build_app(Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit))
+
+    def _placement(self) -> Leadership:
+        from cluster.events import EventRecorder
+        from cluster.leases import Leadership, LeaseName
+        from model import names
+        from placement.controller import PlacementController
+        from placement.gates import GateKeeper
+
+        lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
+        leadership = Leadership(self._client, lease, identity=platform.node())
+        recorder = EventRecorder(self._client, "stoker-placement")
+        controller = PlacementController(self._snapshot, GateKeeper(self._client), leadership, recorder.emit)
+        self._background(recorder.run(), "events of placement")
+        self._background(leadership.run(), "leadership")
+        self._background(controller.run(), "placement")
+        return leadership
 
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

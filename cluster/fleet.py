@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from cluster import metrics, wire
 from cluster.clock import Clock
+from cluster.demands import allocatable_of, amounts_of, traits_of
 from cluster.tenancy import Tenancy
 from cluster.translation import (
     has_absurd_sizes,
@@ -23,7 +24,10 @@ from cluster.translation import (
     pod_needs,
     sized_images,
 )
+from model.errors import InvalidInput
 from model.nodes import NodeFacts
+from model.requirements import NodeTraits
+from model.resources import Amounts, room
 
 BindingObserver = Callable[[wire.Pod], None]
 
@@ -35,7 +39,10 @@ class _NodeRecord:
     instant they were last seen.
     """
 
-    __slots__ = ("containerd_starts", "joined", "object_facts", "pods", "sandbox_failures", "sizes")
+    __slots__ = (
+        *("allocatable", "containerd_starts", "free", "joined", "object_facts"),
+        *("pods", "sandbox_failures", "sizes", "traits"),
+    )
 
     def __init__(self) -> None:
         self.object_facts: NodeFacts | None = None
@@ -43,6 +50,9 @@ class _NodeRecord:
         self.pods: dict[str, wire.Pod] = {}
         self.sandbox_failures: dict[str, float] = {}
         self.containerd_starts: dict[str, float] = {}
+        self.traits: NodeTraits | None = None
+        self.allocatable: dict[str, int] = {}
+        self.free: dict[str, int] | None = None
         self.joined: NodeFacts | None = None
 
     @property
@@ -64,6 +74,7 @@ class Fleet:
         self._sizes: dict[tuple[str, str], dict[str, int]] = {}
         self._largest: dict[tuple[str, str], int] = {}
         self._observers: list[BindingObserver] = []
+        self._change_observers: list[Callable[[], None]] = []
 
     def node(self, name: str) -> NodeFacts | None:
         """The facts of a node; None where no Node of that name exists."""
@@ -76,6 +87,16 @@ class Fleet:
 
     def nodes(self) -> Iterator[NodeFacts]:
         return (facts for name in list(self._records) if (facts := self.node(name)) is not None)
+
+    def offers(self) -> Iterator[tuple[NodeFacts, NodeTraits, dict[str, int]]]:
+        """Each node with what decides who may go there, and what is free beside the pods bound to it."""
+        for name, record in self._records.items():
+            facts = self.node(name)
+            if facts is None or record.traits is None:
+                continue
+            if record.free is None:
+                record.free = room(record.allocatable, (_amounts(pod) for pod in record.pods.values()))
+            yield facts, record.traits, record.free
 
     def pods_on(self, name: str) -> list[wire.Pod]:
         record = self._records.get(name)
@@ -92,13 +113,19 @@ class Fleet:
         """Call `observer` with each pod that is seen to be bound (not with those that were when we began)."""
         self._observers.append(observer)
 
+    def on_change(self, observer: Callable[[], None]) -> None:
+        """Call `observer` after each change of a node, of a pod on one, or of an event about one."""
+        self._change_observers.append(observer)
+
     def node_changed(self, old: wire.Node | None, new: wire.Node | None) -> None:
         name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
         record = self._records.setdefault(name, _NodeRecord())
         previous = record.object_facts
         record.object_facts = node_facts(new, self._clock) if new else None
+        record.traits = traits_of(new) if new else None
+        record.allocatable = allocatable_of(new) if new else {}
         self._report_sizes(name, record, previous, new)
-        record.joined = None
+        self._touch(record)
         self._drop_if_empty(name)
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
@@ -107,11 +134,9 @@ class Fleet:
             self._take_pod(old)
         if new is None or not new.spec.node_name:
             return
-        if old is not None and old.metadata.uid != new.metadata.uid:
-            self._take_pod(old)
         record = self._records.setdefault(new.spec.node_name, _NodeRecord())
         record.pods[new.metadata.key] = new
-        record.joined = None
+        self._touch(record)
         if old is not None and not old.spec.node_name:
             for observer in self._observers:
                 observer(new)
@@ -127,21 +152,26 @@ class Fleet:
     ) -> None:
         if old is not None and (record := self._records.get(_node_of(old))) is not None:
             seen_on(record).pop(old.metadata.key, None)
-            record.joined = None
+            self._touch(record)
             self._drop_if_empty(_node_of(old))
         if new is None or not (name := _node_of(new)):
             return
         if (instant := self._clock.instant(new.last_seen)) is not None:
             record = self._records.setdefault(name, _NodeRecord())
             seen_on(record)[new.metadata.key] = instant
-            record.joined = None
+            self._touch(record)
 
     def _take_pod(self, pod: wire.Pod) -> None:
         record = self._records.get(pod.spec.node_name)
         if record is not None:
             record.pods.pop(pod.metadata.key, None)
-            record.joined = None
+            self._touch(record)
             self._drop_if_empty(pod.spec.node_name)
+
+    def _touch(self, record: _NodeRecord) -> None:
+        record.joined = record.free = None
+        for observer in self._change_observers:
+            observer()
 
     def _drop_if_empty(self, name: str) -> None:
         if self._records[name].is_empty:
@@ -185,6 +215,14 @@ class Fleet:
                 facts.created, record.containerd_starts.values(), facts.containerd_restarted
             ),
         )
+
+
+def _amounts(pod: wire.Pod) -> Amounts:
+    """What a bound pod takes; nothing once it is finished, or where its quantities cannot be read."""
+    try:
+        return () if is_finished(pod) else amounts_of(pod)
+    except InvalidInput:
+        return ()
 
 
 def _node_of(event: wire.Event) -> str:

@@ -88,6 +88,7 @@ class Leadership:
         self._clock = clock
         self._sleep = sleep
         self._leading = False
+        self._resigned = False
         self._renewed_at = 0.0
         self._observed: tuple[str, str] = ("", "")
         self._observed_at = 0.0
@@ -98,8 +99,8 @@ class Leadership:
         return self._leading and self._clock() - self._renewed_at < GIVE_UP_SECONDS
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until cancelled or resigned."""
+        while not self._resigned:
             try:
                 await self._round()
             except Conflict:
@@ -108,8 +109,9 @@ class Leadership:
                 log.warning("the Lease %s could not be written: %s", self._lease.name, error)
             await self._sleep(RENEW_SECONDS)
 
-    async def release(self) -> None:
-        """Give the Lease back, so that the next leader need not wait for it to run out."""
+    async def resign(self) -> None:
+        """Give the Lease back, so that the next leader need not wait for it to run out, and run no more."""
+        self._resigned = True
         if not self._leading:
             return
         self._leading = False

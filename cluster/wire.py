@@ -87,6 +87,12 @@ class RuntimeHandler(_Wire):
     name: str = ""
 
 
+class Taint(_Wire):
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
 class NodeSystemInfo(_Wire):
     architecture: str = ""
 
@@ -96,10 +102,12 @@ class NodeStatus(_Wire):
     images: list[NodeImage] = msgspec.field(default_factory=list)
     runtime_handlers: list[RuntimeHandler] | None = None
     node_info: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
+    allocatable: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class NodeSpec(_Wire):
     unschedulable: bool = False
+    taints: list[Taint] = msgspec.field(default_factory=list)
 
 
 class Node(Object):
@@ -107,9 +115,20 @@ class Node(Object):
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
 
+class Requests(_Wire):
+    requests: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ContainerPort(_Wire):
+    host_port: int = 0
+
+
 class Container(_Wire):
     name: str = ""
     image: str = ""
+    resources: Requests = msgspec.field(default_factory=Requests)
+    restart_policy: str = ""
+    ports: list[ContainerPort] = msgspec.field(default_factory=list)
 
 
 class ImageVolumeSource(_Wire):
@@ -118,6 +137,81 @@ class ImageVolumeSource(_Wire):
 
 class Volume(_Wire):
     image: ImageVolumeSource | None = None
+    persistent_volume_claim: dict[str, Any] | None = None
+    ephemeral: dict[str, Any] | None = None
+
+
+class Toleration(_Wire):
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+class SelectorRequirement(_Wire):
+    key: str = ""
+    operator: str = ""
+    values: list[str] = msgspec.field(default_factory=list)
+
+
+class LabelSelector(_Wire):
+    match_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    match_expressions: list[SelectorRequirement] = msgspec.field(default_factory=list)
+
+
+class NodeSelectorTerm(_Wire):
+    match_expressions: list[SelectorRequirement] = msgspec.field(default_factory=list)
+    match_fields: list[SelectorRequirement] = msgspec.field(default_factory=list)
+
+
+class NodeSelector(_Wire):
+    node_selector_terms: list[NodeSelectorTerm] = msgspec.field(default_factory=list)
+
+
+class PreferredNodeTerm(_Wire):
+    weight: int = 0
+    preference: NodeSelectorTerm = msgspec.field(default_factory=NodeSelectorTerm)
+
+
+class NodeAffinity(_Wire):
+    required: NodeSelector | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+    preferred: list[PreferredNodeTerm] = msgspec.field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default_factory=list
+    )
+
+
+class PodAffinityTerm(_Wire):
+    topology_key: str = ""
+    label_selector: LabelSelector | None = None
+    namespaces: list[str] = msgspec.field(default_factory=list)
+    namespace_selector: LabelSelector | None = None
+
+
+class WeightedPodAffinityTerm(_Wire):
+    weight: int = 0
+    pod_affinity_term: PodAffinityTerm = msgspec.field(default_factory=PodAffinityTerm)
+
+
+class PodAffinity(_Wire):
+    required: list[PodAffinityTerm] = msgspec.field(
+        name="requiredDuringSchedulingIgnoredDuringExecution", default_factory=list
+    )
+    preferred: list[WeightedPodAffinityTerm] = msgspec.field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default_factory=list
+    )
+
+
+class Affinity(_Wire):
+    node_affinity: NodeAffinity | None = None
+    pod_affinity: PodAffinity | None = None
+    pod_anti_affinity: PodAffinity | None = None
+
+
+class TopologySpreadConstraint(_Wire):
+    topology_key: str = ""
+    max_skew: int = 1
+    when_unsatisfiable: str = ""
+    label_selector: LabelSelector | None = None
 
 
 class SchedulingGate(_Wire):
@@ -132,6 +226,14 @@ class PodSpec(_Wire):
     containers: list[Container] = msgspec.field(default_factory=list)
     init_containers: list[Container] = msgspec.field(default_factory=list)
     volumes: list[Volume] = msgspec.field(default_factory=list)
+    node_selector: dict[str, str] = msgspec.field(default_factory=dict)
+    affinity: Affinity | None = None
+    tolerations: list[Toleration] = msgspec.field(default_factory=list)
+    topology_spread_constraints: list[TopologySpreadConstraint] = msgspec.field(default_factory=list)
+    priority: int = 0
+    overhead: dict[str, str] = msgspec.field(default_factory=dict)
+    resources: Requests = msgspec.field(default_factory=Requests)
+    resource_claims: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
 class ContainerStateRunning(_Wire):

@@ -134,16 +134,17 @@ class Demo:
             await asyncio.sleep(POLL_WALL_SECONDS)
 
     async def _forecasts(self) -> Forecasts:
-        """What Stoker told of each pod at its binding, by uid: it stands on the event that it wrote."""
+        """What Stoker told of each pod, by uid: on the pod that it nominated, else on the event at its binding."""
         found: Forecasts = {}
         for namespace in self._workload.tenant_namespaces:
             events = await self._client.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="reason=Forecast")
-            for event in events["items"]:
-                text = event["metadata"].get("annotations", {}).get(names.FORECAST_ANNOTATION)
-                if text is None:
-                    continue  # somebody else's event of the same reason
-                told = msgspec.json.decode(text)
-                found[event["involvedObject"]["uid"]] = {"seconds": told["seconds"], "terms": told["terms"]}
+            pods = await self._client.get(f"/api/v1/namespaces/{namespace}/pods")
+            told = [(item["involvedObject"]["uid"], item) for item in events["items"]]
+            told += [(item["metadata"]["uid"], item) for item in pods["items"]]
+            for uid, item in told:
+                if text := item["metadata"].get("annotations", {}).get(names.FORECAST_ANNOTATION):
+                    forecast = msgspec.json.decode(text)
+                    found[uid] = {"seconds": forecast["seconds"], "terms": forecast["terms"]}
         return found
 
     def _outcome(

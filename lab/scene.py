@@ -123,14 +123,12 @@ class Scene:
         only once it has seen their Leases renewed.
         """
         name, wanted = namespace["metadata"]["name"], await self._wanted(profile_of(namespace))
-        container = {"name": "probe", "image": "probe:1"}
-        probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": {"containers": [container]}}
 
         async def is_complete() -> bool:
             try:
-                pod = await self._client.create(f"/api/v1/namespaces/{name}/pods", probe, dryRun="All")
+                pod = await self._client.create(f"/api/v1/namespaces/{name}/pods", PROBE, dryRun="All")
             except ApiError as error:
-                return "webhook" in str(error)  # refused, so somebody was asked
+                return f'webhook "{WEBHOOK}"' in str(error)  # refused, so somebody was asked
             return names.PROFILE_ANNOTATION in pod["metadata"].get("annotations", {}) and all(
                 pod["spec"].get(key) == value for key, value in wanted.items()
             )

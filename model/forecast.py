@@ -45,7 +45,7 @@ class Forecast(msgspec.Struct, frozen=True, gc=False):
     """The verdict on one pod and one node.
 
     `seconds` is the sum of the terms. `impossible` is empty, or the constant reason why the pod can never start here;
-    the terms then tell what an installation that began now would cost.
+    the terms are then those of a node that had the runtime.
     """
 
     node: str

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from model import names
 from model.errors import InvalidProfile
 
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
@@ -102,7 +103,10 @@ class ProfileSpec(_Schema):
     )
     tolerations: tuple[Toleration, ...] = Field((), max_length=64, description="Tolerations the pods get in addition.")
     scheduling_gates: tuple[QualifiedName, ...] = Field(
-        (), max_length=16, description="Scheduling gates the pods are created with; something must open each."
+        (names.WARM_NODE_GATE,),
+        max_length=16,
+        description="Scheduling gates the pods are created with; something must open each. Stoker opens "
+        "stoker.dev/warm-node.",
     )
     max_hold_seconds: Seconds = Field(
         120, description="Seconds from a pod's creation after which a gate of Stoker's is opened in any case."

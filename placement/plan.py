@@ -56,7 +56,7 @@ class Plan:
         return candidates.seconds(self.facts(name))
 
     def weighed_seconds(self, member: Member, name: str) -> float | None:
-        """The same, plus the tie for a start beyond the budget, and for a wait: neither is chosen for less than that."""
+        """The same, plus the tie for a start beyond the budget and for a wait: neither is chosen for less."""
         seconds = self.seconds(member, name)
         if seconds is None:
             return None
@@ -71,7 +71,7 @@ class Plan:
         self.placed[member.pod.uid] = name
         self._members.setdefault(name, []).append(member)
         self._free[name] = reduced(self.free(name), member.candidates.amounts)
-        self._facts[name] = _with_start(self.facts(name), member.pod)
+        self._facts[name] = with_start(self.facts(name), member.pod)
         for tally in member.tallies:
             tally.add(self._fleet.nodes[name].traits, 1)
 
@@ -82,14 +82,14 @@ class Plan:
         members.remove(member)
         free, facts = node.free, node.facts
         for other in members:
-            free, facts = reduced(free, other.candidates.amounts), _with_start(facts, other.pod)
+            free, facts = reduced(free, other.candidates.amounts), with_start(facts, other.pod)
         self._free[name], self._facts[name] = free, facts
         for tally in member.tallies:
             tally.add(node.traits, -1)
         return name
 
 
-def _with_start(node: NodeFacts, pod: GatedPod) -> NodeFacts:
+def with_start(node: NodeFacts, pod: GatedPod) -> NodeFacts:
     """The node with one more start on it, and with the pulls that this begins."""
     if node.images.issuperset(pod.needs.images):
         return node.with_more_starting(1.0)

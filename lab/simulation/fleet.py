@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cluster.client import ApiClient
@@ -26,8 +27,10 @@ from lab.simulation.kubelet import Kubelets
 from lab.simulation.members import member, members
 from lab.simulation.nodes import SimulatedNode
 from lab.simulation.physics import Physics
+from lab.simulation.pods import Pod
 from lab.simulation.removal import delete_all, delete_pods
 from lab.simulation.report import DEPLOY_LABEL, conditions, node_object
+from lab.simulation.sightings import Sighting
 from lab.simulation.truth import Truth
 from lab.simulation.world import World
 from lab.simulation.writes import Tasks, persist
@@ -39,6 +42,17 @@ logger = logging.getLogger(__name__)
 NODES: Final = "/api/v1/nodes"
 CONCURRENCY: Final = 16
 POLL_WALL_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What a careful engineer sets up on a fleet; nothing of it by default."""
+
+    class_selects_label: bool = False
+    """Whether the Kata class selects the nodes that kata-deploy labels."""
+
+    startup_taint: str = ""
+    """With which nodes register that are to get Kata, until it is there; empty for none."""
 
 
 class Fleet:
@@ -60,6 +74,7 @@ class Fleet:
         self._kubelets = Kubelets(self._world)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._shared: list[str] = []
+        self._startup_taint = ""
 
     @classmethod
     @asynccontextmanager
@@ -70,11 +85,12 @@ class Fleet:
         *,
         groups: Sequence[NodeGroup] | None = None,
         speed: float | None = None,
+        care: Care | None = None,
     ) -> AsyncIterator[Fleet]:
         """The fleet of `groups` (else the demo's). At the end its nodes are deleted, and the pods on them with them."""
         fleet = cls(api, constants, Clock(constants.speed if speed is None else speed))
         try:
-            await fleet._create(constants.demo.fleet if groups is None else groups)
+            await fleet._create(constants.demo.fleet if groups is None else groups, care or Care())
             yield fleet
         finally:
             await fleet._remove()
@@ -88,6 +104,16 @@ class Fleet:
     def truths(self) -> Mapping[str, Truth]:
         """Of every pod that was bound to a node of the fleet, by uid."""
         return self._world.truths
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """Every pod of the cluster as the fleet's watch knows it, by namespace and name."""
+        return self._kubelets.pods
+
+    @property
+    def sightings(self) -> Mapping[str, Sighting]:
+        """What was seen of every pod before its binding, by uid."""
+        return self._kubelets.sightings
 
     def truth(self, uid: str) -> Truth | None:
         """None where the pod was never bound here."""
@@ -153,19 +179,27 @@ class Fleet:
         await self.clock.sleep_until(launched + boot.registered_seconds[group.architecture] * noise)
         node = member(self._world, group, name, empty=True)
         node.ready = False
+        node.startup_taint = self._taint_of(node)
         await self._register(node)
         await self.clock.sleep_until(launched + boot.ready_seconds[group.architecture] * noise)
         node.ready = True
         await self._world.patch_node(node, {"status": conditions(node, self.clock)}, "/status")
 
-    async def _create(self, groups: Sequence[NodeGroup]) -> None:
-        await self._share(objects.RUNTIME_CLASSES, objects.runtime_class(self.constants))
+    async def _create(self, groups: Sequence[NodeGroup], care: Care) -> None:
+        self._startup_taint = care.startup_taint
+        runtime_class = objects.runtime_class(self.constants, selects_label=care.class_selects_label)
+        await self._share(objects.RUNTIME_CLASSES, runtime_class)
         nodes = list(members(self._world, groups))
+        for node in nodes:
+            node.startup_taint = self._taint_of(node)
         await self._kubelets.start()
         self._world.events.start()
         await asyncio.gather(*(self._register(node) for node in nodes))
         await self._share(objects.DAEMON_SETS, objects.daemon_set(self.constants))
         self._world.tasks.spawn(self._beat(), "heartbeats")
+
+    def _taint_of(self, node: SimulatedNode) -> str:
+        return self._startup_taint if node.kata_wanted and node.installed_at is None else ""
 
     async def _share(self, collection: str, body: dict[str, Any]) -> None:
         """Create what fleets on one control plane have in common; the fleet that made it removes it."""

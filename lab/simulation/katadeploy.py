@@ -30,6 +30,7 @@ class KataDeploy:
         self.world = world
         self.node = node
         self._start = PodStart(world, node, pod, created_unix)
+        self._start.luck = (KATA_DEPLOY, node.name)  # the pod's own name differs from one run to the next
         self._container = self._start.progress.containers[0]
         self._scene: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
@@ -76,6 +77,8 @@ class KataDeploy:
         self._adopt(restarted_at - kata.install_seconds)
         await self._settle(restarted_at)
         await self.world.patch_node(self.node, {"metadata": {"labels": {KATA_LABEL: "true"}}}, manager=KATA_DEPLOY)
+        if self.node.startup_taint:
+            await self.world.lift_taint(self.node, self.node.startup_taint)
 
     def _adopt(self, started_at: float) -> None:
         """The container runs since then."""

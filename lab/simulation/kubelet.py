@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
+from typing import Final
 
+from cluster.reflector import Reflector, Resource
 from lab.simulation.katadeploy import KataDeploy, is_kata_deploy
 from lab.simulation.nodes import SimulatedNode
 from lab.simulation.pods import Pod
-from lab.simulation.podwatch import PodWatch
-from lab.simulation.starts import PodStart
+from lab.simulation.sightings import Sighting
+from lab.simulation.starts import PodStart, created_unix
 from lab.simulation.world import World
 from lab.simulation.writes import persist
 from model.errors import ApiError, Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 1.0
+PODS: Final = Resource("pods", "/api/v1/pods", Pod)
+
+STOP_SECONDS: Final = 1.0
 """From a deletion until the containers are gone."""
 
 
@@ -26,19 +31,39 @@ class Kubelets:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._first_seen: dict[str, float] = {}
+        self._sightings: dict[str, Sighting] = {}
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._ending: set[str] = set()
-        self._watch = PodWatch(world.api, self._seen, self._gone)
+        self._reflector = Reflector(world.api, PODS, self._changed)
+
+    @property
+    def pods(self) -> Mapping[str, Pod]:
+        """Every pod of the cluster as it is now, by namespace and name."""
+        return self._reflector.objects
+
+    @property
+    def sightings(self) -> Mapping[str, Sighting]:
+        """Of every pod that there was, by uid."""
+        return self._sightings
 
     async def start(self) -> None:
         """Returns when the pods that exist already are known."""
-        self._world.tasks.spawn(self._watch.run(), "the pods' watch")
-        await self._watch.synced.wait()
+        self._world.tasks.spawn(self._reflector.run(), "the pods' watch")
+        await self._reflector.synced.wait()
+
+    def _changed(self, old: Pod | None, new: Pod | None) -> None:
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._gone(old.metadata.uid)
+        if new is not None:
+            self._seen(new)
 
     def _seen(self, pod: Pod) -> None:
-        uid = pod.metadata.uid
-        first_seen = self._first_seen.setdefault(uid, time.time())
+        uid, now = pod.metadata.uid, time.time()
+        sighting = self._sightings.get(uid)
+        if sighting is None:
+            sighting = Sighting(pod.metadata.namespace, pod.metadata.name, created_unix(pod, now))
+            self._sightings[uid] = sighting
+        sighting.note(pod, now)
         node = self._world.nodes.get(pod.spec.node_name)
         if node is None:
             return
@@ -47,13 +72,15 @@ class Kubelets:
                 self._ending.add(uid)
                 self._world.tasks.spawn(self._end(pod, node), f"end of {pod.metadata.name}")
         elif uid not in self._runs and pod.status.phase not in {"Succeeded", "Failed"}:
-            self._runs[uid] = self._world.tasks.spawn(self._run(node, pod, first_seen), f"start of {pod.metadata.name}")
+            self._runs[uid] = self._world.tasks.spawn(self._run(node, pod, sighting), f"start of {pod.metadata.name}")
 
-    async def _run(self, node: SimulatedNode, pod: Pod, first_seen: float) -> None:
+    async def _run(self, node: SimulatedNode, pod: Pod, sighting: Sighting) -> None:
         if not is_kata_deploy(pod):
-            await PodStart(self._world, node, pod, first_seen).run()
+            start = PodStart(self._world, node, pod, sighting.created_unix)
+            start.truth.gate_opened_unix = sighting.gate_opened_unix
+            await start.run()
             return
-        installer = self._world.installers[node.name] = KataDeploy(self._world, node, pod, first_seen)
+        installer = self._world.installers[node.name] = KataDeploy(self._world, node, pod, sighting.created_unix)
         await installer.run()
 
     async def _end(self, pod: Pod, node: SimulatedNode) -> None:
@@ -69,7 +96,6 @@ class Kubelets:
 
     def _gone(self, uid: str) -> None:
         self._stop(uid)
-        self._first_seen.pop(uid, None)
         self._runs.pop(uid, None)
         self._ending.discard(uid)
 

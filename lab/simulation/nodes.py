@@ -46,6 +46,9 @@ class SimulatedNode:
     kata_wanted: bool = False
     """Whether kata-deploy's DaemonSet selects it."""
 
+    startup_taint: str = ""
+    """Key of the taint with which it registers, and which kata-deploy lifts once the runtime is there; may be none."""
+
     awaits_scene: bool = False
     """Whether kata-deploy's installation here ends when the scene is set, and not by itself."""
 

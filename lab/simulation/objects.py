@@ -14,15 +14,17 @@ DAEMON_SETS: Final = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
-def runtime_class(constants: Constants) -> dict[str, Any]:
-    """The Kata class without a nodeSelector, as where pods were bound to a node before Kata was there."""
+def runtime_class(constants: Constants, *, selects_label: bool = False) -> dict[str, Any]:
+    """The Kata class, without a nodeSelector where pods are to be bound to nodes before Kata is there."""
     kata = constants.kata
+    scheduling = {"scheduling": {"nodeSelector": {KATA_LABEL: "true"}}} if selects_label else {}
     return {
         "apiVersion": "node.k8s.io/v1",
         "kind": "RuntimeClass",
         "metadata": {"name": kata.runtime_class},
         "handler": kata.runtime_class,
         "overhead": {"podFixed": {"cpu": kata.overhead_cpu, "memory": kata.overhead_memory}},
+        **scheduling,
     }
 
 

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from cluster import wire
+
 CREATED_ANNOTATION: Final = "lab.stoker.dev/created-at"
 """On a pod, by whoever created it: the wall time of that, in seconds of the epoch with a fraction."""
 
@@ -14,15 +16,8 @@ class _Wire(msgspec.Struct, rename="camel", frozen=True):
     pass
 
 
-class Metadata(_Wire, frozen=True):
-    name: str
-    namespace: str
-    uid: str
-    resource_version: str = ""
+class Metadata(wire.Metadata):
     generation: int = 0
-    deletion_timestamp: str | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
 
 
 class Container(_Wire, frozen=True):
@@ -42,23 +37,36 @@ class Volume(_Wire, frozen=True):
     image: ImageSource | None = None
 
 
+class Gate(_Wire, frozen=True):
+    name: str
+
+
 class PodSpec(_Wire, frozen=True):
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
     node_name: str = ""
     runtime_class_name: str | None = None
+    scheduling_gates: tuple[Gate, ...] = ()
+
+
+class Condition(_Wire, frozen=True):
+    type: str
+    status: str
+    reason: str = ""
 
 
 class PodStatus(_Wire, frozen=True):
     phase: str = ""
+    nominated_node_name: str = ""
+    conditions: tuple[Condition, ...] = ()
 
 
-class Pod(_Wire, frozen=True):
-    """What of a pod decides how its start goes."""
+class Pod(wire.Object):
+    """What of a pod decides how its start goes, and how it came to its node."""
 
     metadata: Metadata
-    spec: PodSpec
+    spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
     @property
@@ -72,25 +80,10 @@ class Pod(_Wire, frozen=True):
         containers = (container.image for container in (*self.spec.init_containers, *self.spec.containers))
         return [*volumes, *containers]
 
-
-class PodEvent(_Wire, frozen=True):
-    """A line of the watch whose object is a pod."""
-
-    type: str
-    object: Pod
-
-
-class EventType(_Wire, frozen=True):
-    """The same of any line: an ERROR's object is no pod."""
-
-    type: str
-    object: msgspec.Raw
-
-
-class ListMetadata(_Wire, frozen=True):
-    resource_version: str
-
-
-class PodList(_Wire, frozen=True):
-    metadata: ListMetadata
-    items: tuple[Pod, ...] = ()
+    @property
+    def is_unschedulable(self) -> bool:
+        """A scheduler looked at it and found no node: what autoscalers react to."""
+        return not self.spec.node_name and any(
+            item.type == "PodScheduled" and item.status == "False" and item.reason == "Unschedulable"
+            for item in self.status.conditions
+        )

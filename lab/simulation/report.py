@@ -17,11 +17,18 @@ DEPLOY_LABEL = "lab.stoker.dev/kata-deploy"
 RESTARTED_ANNOTATION = "lab.stoker.dev/containerd-restarted-at"
 """On a node: the true moment of containerd's last restart, in wall seconds of the epoch with a fraction."""
 
+ZONE_LABEL = "topology.kubernetes.io/zone"
+
 _PRESSURES = (
     ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
     ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
 )
+
+
+def zone(node: SimulatedNode) -> str:
+    """One after the other, so that every group of three nodes or more is in all of them."""
+    return f"us-west-2{'abc'[node.index % 3]}"
 
 
 def node_object(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, Any]:
@@ -32,11 +39,12 @@ def node_object(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, 
         ARCHITECTURE_LABEL: node.architecture,
         "node.kubernetes.io/instance-type": node.group.instance_type,
         "topology.kubernetes.io/region": "us-west-2",
-        "topology.kubernetes.io/zone": f"us-west-2{'abc'[node.index % 3]}",
+        ZONE_LABEL: zone(node),
     }
     if node.kata_wanted:
         labels[DEPLOY_LABEL] = "true"
         labels[KATA_LABEL] = "false" if node.installed_at is None else "true"
+    taints = [{"key": node.startup_taint, "effect": "NoSchedule"}] if node.startup_taint else []
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -45,7 +53,7 @@ def node_object(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, 
             "labels": labels,
             "annotations": {RESTARTED_ANNOTATION: f"{clock.unix(node.restarted_at):.3f}"},
         },
-        "spec": {"providerID": f"lab:///{node.name}"},
+        "spec": {"providerID": f"lab:///{node.name}", "taints": taints},
         "status": {**_machine(node), **conditions(node, clock), **contents(node, report, clock.now())},
     }
 

@@ -29,6 +29,7 @@ class PodStart:
         self.pod = pod
         self.at = world.clock.now()
         self.handler = ""
+        self.luck: tuple[str, ...] = ("pod", pod.metadata.namespace, pod.metadata.name)
         self.progress = PodProgress(pod, node.address, node.next_address())
         self.writer = StatusWriter(world.api, world.tasks, pod)
         self.truth = Truth(
@@ -36,7 +37,7 @@ class PodStart:
             name=pod.metadata.name,
             node=node.name,
             architecture=node.architecture,
-            created_unix=_created(pod, created_unix),
+            created_unix=created_unix,
             bound_unix=world.clock.unix(self.at),
             bound_at=self.at,
         )
@@ -64,7 +65,7 @@ class PodStart:
         self.world.events.record(PodEvent(self.pod, self.at, reason, message, field_path))
 
     def noise(self, stage: str) -> float:
-        return self.world.physics.noise("pod", self.pod.metadata.namespace, self.pod.metadata.name, stage)
+        return self.world.physics.noise(*self.luck, stage)
 
     async def until(self, moment: float, stage: str) -> None:
         """The stage lasts until then; one without length is not written down."""
@@ -227,7 +228,7 @@ def go_duration(seconds: float) -> str:
     return f"{minutes}m{text}" if minutes else text
 
 
-def _created(pod: Pod, first_seen_unix: float) -> float:
+def created_unix(pod: Pod, first_seen_unix: float) -> float:
     """The creator's own word, where it left one that is a number; else when the watch first told of the pod."""
     try:
         return float(pod.metadata.annotations.get(CREATED_ANNOTATION, ""))

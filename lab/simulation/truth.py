@@ -30,8 +30,7 @@ class Stage:
 class Truth:
     """The start of one pod. Moments are model seconds of the fleet's clock, `unix` ones wall seconds of the epoch.
 
-    Seconds to ready, as the lab reports them: speed x (seconds held at a gate) + wall seconds in the scheduler's queue
-    (together `bound_unix - created_unix`) + `ready_at - bound_at`.
+    How many seconds it was to ready, as the lab reports them, is said by `seconds_to_ready`.
     """
 
     namespace: str
@@ -42,6 +41,9 @@ class Truth:
     bound_unix: float
     bound_at: float
     """When the kubelet learnt of the binding."""
+
+    gate_opened_unix: float | None = None
+    """When its last scheduling gate was seen to be gone; the creation where it never had one."""
 
     warm_at_binding: bool = False
     cold_reasons: tuple[str, ...] = ()
@@ -66,6 +68,16 @@ class Truth:
     def kubelet_seconds(self) -> float | None:
         """From the binding until Ready; None while it is not."""
         return None if self.ready_at is None else self.ready_at - self.bound_at
+
+    def seconds_to_ready(self, speed: float) -> float | None:
+        """speed x (wall seconds at a gate) + wall seconds in the scheduler's queue + the kubelet's modelled seconds.
+
+        kube-scheduler's back-off does not follow compressed time, so its wall seconds count as they are.
+        """
+        if self.kubelet_seconds is None:
+            return None
+        opened = self.created_unix if self.gate_opened_unix is None else self.gate_opened_unix
+        return (opened - self.created_unix) * speed + self.bound_unix - opened + self.kubelet_seconds
 
     def add_stage(self, name: str, begin: float, end: float) -> None:
         """The next stage, between two moments; waiting that goes on in the same way is one stage."""

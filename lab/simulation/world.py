@@ -15,7 +15,7 @@ from lab.simulation.physics import Physics
 from lab.simulation.report import contents
 from lab.simulation.truth import Truth
 from lab.simulation.writes import Tasks, persist
-from model.errors import ApiError
+from model.errors import ApiError, Conflict
 
 if TYPE_CHECKING:
     from lab.simulation.katadeploy import KataDeploy
@@ -61,3 +61,19 @@ class World:
             await persist(lambda: self.api.patch(path, patch, fieldManager=manager))
         except ApiError as error:
             logger.warning("a simulated node could not be written: %s", error)
+
+    async def lift_taint(self, node: SimulatedNode, key: str) -> None:
+        """As kata-deploy lifts startup taints; taints have no merge key, so the write depends on what was read."""
+        path = f"/api/v1/nodes/{node.name}"
+        while True:
+            try:
+                found = await persist(lambda: self.api.get(path))
+                taints = [taint for taint in found["spec"].get("taints", ()) if taint["key"] != key]
+                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                patch = {"metadata": version, "spec": {"taints": taints}}
+                await persist(lambda: self.api.patch(path, patch))  # noqa: B023 - awaited before the next round
+            except Conflict:
+                continue
+            except ApiError as error:
+                logger.warning("a startup taint could not be lifted: %s", error)
+            return

@@ -1,13 +1,15 @@
-"""The `stoker` command as a user runs it: another process, with nothing of our environment."""
+"""The `stoker` command as a user runs it: another process, with nothing of our environment unless it is asked for."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import aiohttp
@@ -27,9 +29,9 @@ class Ended:
     complaint: str
 
 
-async def stoker(*words: str | Path, seconds: float = 60) -> Ended:
-    """Run a command to its end, which must come within `seconds`."""
-    child = await _start(*words)
+async def stoker(*words: str | Path, seconds: float = 60, inherit: bool = False) -> Ended:
+    """Run a command to its end, which must come within `seconds`; `inherit` our environment, where caches are named."""
+    child = await _start(*words, environment=os.environ if inherit else {})
     try:
         async with asyncio.timeout(seconds):
             output, complaint = await child.communicate()
@@ -76,12 +78,14 @@ async def until(ask: Callable[[], Awaitable[Found | None]], seconds: float = 30)
         return found
 
 
-async def _start(*words: str | Path) -> asyncio.subprocess.Process:
+async def _start(
+    *words: str | Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         STOKER,
         *map(str, words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={},
+        env=environment,
     )

@@ -46,6 +46,7 @@ class Installation:
     constants: Constants
     profile: Manifest
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _ghostly: str | None = None
 
     @classmethod
     @asynccontextmanager
@@ -66,6 +67,12 @@ class Installation:
 
     async def tenant(self) -> str:
         return await self.namespace(str(self.profile["metadata"]["name"]))
+
+    async def ghostly(self) -> str:
+        """A namespace whose profile does not exist; always the same, since the webhook takes its time to be sure."""
+        if self._ghostly is None:
+            self._ghostly = await self.namespace("nobodys")
+        return self._ghostly
 
     def manifest(self, name: str = "agent", **spec: Any) -> Manifest:
         """A pod of the demo's image, as an author writes it who knows nothing of Stoker."""

@@ -1,4 +1,4 @@
-"""What happens to pods while parts of Stoker are killed: the extender never holds a pod up, the webhook fails closed."""
+"""What becomes of pods while parts of Stoker are killed: the extender holds none up, the webhook fails closed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,15 @@ async def test_restarted_webhooks_admit_again(mended: Installation) -> None:
     await asyncio.gather(*(process.kill() for process in webhooks))
     await asyncio.gather(*(process.start() for process in webhooks))
     created = await mended.create(tenant, mended.manifest())
-    assert created["spec"]["schedulerName"] == "stoker-scheduler"
+    assert created["metadata"]["annotations"] == {"stoker.dev/profile": "kata-agents"}
+    assert created["spec"]["runtimeClassName"] == mended.constants.kata.runtime_class
+
+    async def schedules_again() -> bool | None:
+        """A new replica names a scheduler once it has seen its Lease renewed."""
+        probe = await mended.create(tenant, mended.manifest("probe"), dryRun="All")
+        return probe["spec"]["schedulerName"] == "stoker-scheduler" or None
+
+    assert await until(schedules_again)
 
 
 async def test_killing_one_webhook_of_two_loses_at_most_what_was_in_flight(mended: Installation) -> None:
@@ -101,7 +109,7 @@ async def test_watches_are_resumed_when_the_api_server_comes_back(mended: Instal
         return (await mended.extender_metrics()).value("stoker_watch_restarts_total")
 
     before, apiserver = await restarts(), mended.stage.control_plane.apiserver
-    await apiserver.stop()
+    await apiserver.kill()
     await apiserver.start()
     created = await mended.create(await mended.tenant(), mended.manifest())
     assert await mended.node_of(created) in NODES

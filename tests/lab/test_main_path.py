@@ -89,7 +89,7 @@ async def test_a_dry_run_shows_the_same_and_stores_nothing(installation: Install
 
 
 async def test_an_unknown_profile_is_refused_with_its_name(installation: Installation) -> None:
-    namespace = await installation.namespace("nobodys")
+    namespace = await installation.ghostly()
     with pytest.raises(ApiError, match=f"'{namespace}' asks for TenantProfile 'nobodys'.*does not exist") as refusal:
         await installation.create(namespace, installation.manifest())
     assert refusal.value.status == 403

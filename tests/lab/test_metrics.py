@@ -44,7 +44,7 @@ async def one_of_each(installation: Installation) -> None:
     created = await installation.create(await installation.tenant(), installation.manifest())
     await installation.forecast_of(created)
     with suppress(ApiError):
-        await installation.create(await installation.namespace("nobodys"), installation.manifest())
+        await installation.create(await installation.ghostly(), installation.manifest())
 
 
 def values(metrics: Metrics, series: list[Series]) -> dict[str, float]:

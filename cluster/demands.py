@@ -1,0 +1,139 @@
+"""From API objects to what placement weighs: what pods require and prefer, what nodes offer. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from cluster import wire
+from model.errors import InvalidInput
+from model.preferences import (
+    NodePreference,
+    PodPreference,
+    Preferences,
+    SoftSpread,
+    default_spreads,
+)
+from model.quantities import amount
+from model.requirements import NodeTraits, Requirements
+from model.resources import Amounts, ContainerRequests, pod_amounts
+from model.selectors import Expression, NodeTerm, PodIdentity, PodSelector
+from model.taints import Taint, Toleration
+
+SCHEDULE_ANYWAY = "ScheduleAnyway"
+
+
+def requirements_of(pod: wire.Pod) -> Requirements:
+    """What any node must offer; raises InvalidInput for a quantity that is none."""
+    spec = pod.spec
+    required = spec.affinity.node_affinity.required if spec.affinity and spec.affinity.node_affinity else None
+    return Requirements(
+        amounts=amounts_of(pod),
+        node_selector=tuple(sorted(spec.node_selector.items())),
+        node_terms=None if required is None else tuple(map(_node_term, required.node_selector_terms)),
+        tolerations=tuple(Toleration(item.key, item.operator, item.value, item.effect) for item in spec.tolerations),
+    )
+
+
+def amounts_of(pod: wire.Pod) -> Amounts:
+    spec = pod.spec
+    containers = [ContainerRequests(item.resources.requests) for item in spec.containers]
+    containers += [
+        ContainerRequests(item.resources.requests, is_init=True, is_sidecar=item.restart_policy == "Always")
+        for item in spec.init_containers
+    ]
+    return pod_amounts(_in_order(containers), spec.overhead, spec.resources.requests)
+
+
+def preferences_of(pod: wire.Pod) -> Preferences:
+    """What the pod would rather have; the scheduler's default spreading where it has no constraints of its own."""
+    spec, identity = pod.spec, identity_of(pod)
+    affinity = spec.affinity or wire.Affinity()
+    nodes = affinity.node_affinity.preferred if affinity.node_affinity else []
+    near = affinity.pod_affinity.preferred if affinity.pod_affinity else []
+    far = affinity.pod_anti_affinity.preferred if affinity.pod_anti_affinity else []
+    constraints = spec.topology_spread_constraints
+    own = tuple(
+        SoftSpread(item.topology_key, item.max_skew, _pod_selector(item.label_selector, pod, ()))
+        for item in constraints
+        if item.when_unsatisfiable == SCHEDULE_ANYWAY
+    )
+    return Preferences(
+        nodes=tuple(NodePreference(item.weight, _node_term(item.preference)) for item in nodes),
+        pods=(*_pod_preferences(near, pod, 1), *_pod_preferences(far, pod, -1)),
+        spreads=own if constraints else default_spreads(identity),
+    )
+
+
+def unjudged(pod: wire.Pod) -> str:
+    """What the pod requires that only the scheduler can judge; empty for nothing."""
+    spec = pod.spec
+    affinity = spec.affinity or wire.Affinity()
+    checks = (
+        ("volumes", any(item.persistent_volume_claim or item.ephemeral for item in spec.volumes)),
+        ("pod affinity", bool(affinity.pod_affinity and affinity.pod_affinity.required)),
+        ("pod anti-affinity", bool(affinity.pod_anti_affinity and affinity.pod_anti_affinity.required)),
+        (
+            "topology spread",
+            any(item.when_unsatisfiable != SCHEDULE_ANYWAY for item in spec.topology_spread_constraints),
+        ),
+        ("host ports", any(port.host_port for item in spec.containers for port in item.ports)),
+        ("resource claims", bool(spec.resource_claims)),
+    )
+    return ", ".join(name for name, asked in checks if asked)
+
+
+def identity_of(pod: wire.Pod) -> PodIdentity:
+    owners = (item for item in pod.metadata.owner_references if item.controller)
+    owner = next((f"{item.kind}/{item.name}" for item in owners), "")
+    return PodIdentity(pod.metadata.namespace, pod.metadata.labels, owner)
+
+
+def traits_of(node: wire.Node) -> NodeTraits:
+    taints = tuple(Taint(item.key, item.effect, item.value) for item in node.spec.taints)
+    return NodeTraits(node.metadata.name, node.metadata.labels, taints, node.spec.unschedulable)
+
+
+def allocatable_of(node: wire.Node) -> dict[str, int]:
+    """Amounts by resource; what cannot be read is not there."""
+    return dict(_readable(node.status.allocatable))
+
+
+def _readable(quantities: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+    for name, text in quantities.items():
+        try:
+            yield name, amount(name, text)
+        except InvalidInput:
+            continue
+
+
+def _in_order(containers: list[ContainerRequests]) -> list[ContainerRequests]:
+    """Init containers first, in their order, as they run."""
+    return sorted(containers, key=lambda item: not item.is_init)
+
+
+def _expressions(items: Iterable[wire.SelectorRequirement]) -> tuple[Expression, ...]:
+    return tuple(Expression(item.key, item.operator, tuple(item.values)) for item in items)
+
+
+def _node_term(term: wire.NodeSelectorTerm) -> NodeTerm:
+    return NodeTerm(_expressions(term.match_expressions), _expressions(term.match_fields))
+
+
+def _pod_selector(selector: wire.LabelSelector | None, pod: wire.Pod, namespaces: Iterable[str]) -> PodSelector:
+    """The pods that a label selector means, in the namespaces named, else in the pod's own; without one, none."""
+    if selector is None:
+        return PodSelector(frozenset())
+    labels = tuple(Expression(key, "In", (value,)) for key, value in sorted(selector.match_labels.items()))
+    homes = frozenset(namespaces) or frozenset({pod.metadata.namespace})
+    return PodSelector(homes, labels + _expressions(selector.match_expressions))
+
+
+def _pod_preferences(
+    terms: Iterable[wire.WeightedPodAffinityTerm], pod: wire.Pod, sign: int
+) -> Iterator[PodPreference]:
+    """Terms over namespaces that a selector picks are passed over: namespaces' labels are not at hand."""
+    for item in terms:
+        term = item.pod_affinity_term
+        if term.namespace_selector is None:
+            selector = _pod_selector(term.label_selector, pod, term.namespaces)
+            yield PodPreference(sign * item.weight, term.topology_key, selector)

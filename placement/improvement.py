@@ -1,0 +1,156 @@
+"""Exchanges between the pods of a plan, where these make the total of seconds less.
+
+A few pods are taken out of the plan and put back in the best of all ways, found by branch and bound. Where few pods
+are placed at once these are all of them, so the plan is the best there is. Where there are many, each pod that got
+clearly less than its best node is tried together with the pods of other groups that sit on the nodes it would rather
+have. The work is bounded by steps, not by time, so that equal inputs have equal plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+from model.score import TIE_SECONDS
+from placement.plan import Member, Plan
+
+MOST_EXCHANGED: Final = 7
+"""Pods that are exchanged at a time."""
+
+NODES_TRIED: Final = 6
+"""Nodes that each of them is tried on, the best first."""
+
+STEPS_PER_EXCHANGE: Final = 3_000
+STEPS_IN_ALL: Final = 6_000
+"""Placements tried, in one exchange and in all of one level of priority: some tenths of a second at most."""
+
+UNPLACED_SECONDS: Final = 1e6
+"""What it counts that a pod gets no node: more than any start, so that first as many as possible are placed."""
+
+LEAST_GAIN_SECONDS: Final = 0.001
+
+
+def improve(members: Sequence[Member], plan: Plan) -> None:
+    """Improve the placement of pods of equal priority in `plan`."""
+    if len(members) <= MOST_EXCHANGED:
+        _Exchange(members, plan, STEPS_PER_EXCHANGE).run()
+        return
+    steps = STEPS_IN_ALL
+    tried: set[tuple[int, str | None]] = set()
+    for member in members:
+        name = plan.placed.get(member.pod.uid)
+        kind = id(member.candidates), name
+        if steps <= 0 or kind in tried or not _could_be_better(member, plan):
+            continue
+        tried.add(kind)
+        if partners := _partners(member, members, plan):
+            exchange = _Exchange([member, *partners], plan, min(steps, STEPS_PER_EXCHANGE))
+            if exchange.run():
+                tried.clear()
+            steps -= exchange.steps
+
+
+def _could_be_better(member: Member, plan: Plan) -> bool:
+    """Whether the pod is more than the tie behind what its best node offered before anything was placed."""
+    ranked, name = member.candidates.ranked, plan.placed.get(member.pod.uid)
+    if not ranked or name is None:
+        return bool(ranked)
+    return member.candidates.seconds(plan.facts(name)) - ranked[0][0] > TIE_SECONDS
+
+
+def _partners(member: Member, members: Sequence[Member], plan: Plan) -> list[Member]:
+    """Pods of other groups on nodes that the pod would rather have; of each group and node one, least attached first."""
+    here = plan.placed.get(member.pod.uid)
+    bound = UNPLACED_SECONDS if here is None else member.candidates.seconds(plan.facts(here))
+    found: dict[tuple[int, str], tuple[float, str, Member]] = {}
+    ranks = {name: seconds for seconds, name in member.candidates.ranked if seconds < bound - LEAST_GAIN_SECONDS}
+    for other in members:
+        name = plan.placed.get(other.pod.uid)
+        if name is None or other.candidates is member.candidates or name not in ranks:
+            continue
+        kind = id(other.candidates), name
+        if kind not in found:
+            found[kind] = ranks[name] - other.candidates.seconds(plan.facts(name)), other.pod.uid, other
+    return [item[-1] for item in sorted(found.values(), key=lambda item: item[:2])][: MOST_EXCHANGED - 1]
+
+
+class _Exchange:
+    """Branch and bound over the placements of a few pods, within a bound of steps."""
+
+    def __init__(self, members: Iterable[Member], plan: Plan, most_steps: int) -> None:
+        self._plan = plan
+        self._members = list(members)
+        self._most_steps = most_steps
+        self.steps = 0
+        self._best_seconds = 0.0
+        self._best: dict[str, str | None] = {}
+        self._way: dict[str, str | None] = {}
+
+    def run(self) -> bool:
+        """Take the members out and put them back in the best way found; whether that is better than it was."""
+        plan = self._plan
+        before = {item.pod.uid: plan.placed.get(item.pod.uid) for item in self._members}
+        for member in self._members:
+            if before[member.pod.uid] is not None:
+                plan.take(member)
+        self._best, self._best_seconds = before, self._cost_of(before) - LEAST_GAIN_SECONDS
+        least = [self._least(member) for member in self._members]
+        order = sorted(range(len(self._members)), key=lambda index: (-least[index], self._members[index].pod.uid))
+        self._members = [self._members[index] for index in order]
+        rest = [least[index] for index in order]
+        self._descend(0, 0.0, [sum(rest[index:]) for index in range(len(rest) + 1)])
+        self._carry_out(self._best)
+        return self._best is not before
+
+    def _cost_of(self, way: dict[str, str | None]) -> float:
+        """The seconds of a way to place the members, which are not placed before and not after."""
+        seconds = UNPLACED_SECONDS * sum(name is None for name in way.values())
+        placed = []
+        for member in self._members:
+            if (name := way[member.pod.uid]) is not None:
+                seconds += self._plan.weighed_seconds(member, name) or 0.0
+                self._plan.put(member, name)
+                placed.append(member)
+        for member in placed:
+            self._plan.take(member)
+        return seconds
+
+    def _least(self, member: Member) -> float:
+        return min((seconds for seconds, _ in self._choices(member)), default=UNPLACED_SECONDS)
+
+    def _choices(self, member: Member) -> list[tuple[float, str]]:
+        """The best nodes for a member as the plan stands; ranked order ends the search where no later one can win."""
+        choices: list[tuple[float, str]] = []
+        for seconds, name in member.candidates.ranked:
+            if len(choices) >= NODES_TRIED and seconds > choices[NODES_TRIED - 1][0]:
+                break
+            weighed = self._plan.weighed_seconds(member, name)
+            if weighed is not None:
+                choices.append((weighed, name))
+                choices.sort()
+        return list(islice(choices, NODES_TRIED))
+
+    def _descend(self, index: int, spent: float, least_from: list[float]) -> None:
+        if spent + least_from[index] >= self._best_seconds:
+            return
+        if index == len(self._members):
+            self._best_seconds, self._best = spent, dict(self._way)
+            return
+        member = self._members[index]
+        choices: list[tuple[float, str | None]] = [*self._choices(member), (UNPLACED_SECONDS, None)]
+        for seconds, name in choices:
+            if self.steps >= self._most_steps or spent + seconds + least_from[index + 1] >= self._best_seconds:
+                return
+            self.steps += 1
+            self._way[member.pod.uid] = name
+            if name is not None:
+                self._plan.put(member, name)
+            self._descend(index + 1, spent + seconds, least_from)
+            if name is not None:
+                self._plan.take(member)
+
+    def _carry_out(self, way: dict[str, str | None]) -> None:
+        for member in self._members:
+            if (name := way[member.pod.uid]) is not None:
+                self._plan.put(member, name)

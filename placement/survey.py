@@ -1,0 +1,92 @@
+"""What `decide` is asked about, taken from the snapshot: the gated pods, and the fleet as the next pod finds it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from cluster import wire
+from cluster.demands import amounts_of, identity_of, preferences_of, requirements_of, unjudged
+from cluster.snapshot import Snapshot
+from cluster.translation import pod_needs
+from model import names
+from model.errors import InvalidInput
+from model.preferences import Preferences, census
+from model.profiles import ProfileSpec, TenantProfile
+from model.requirements import Requirements
+from model.resources import Amounts, reduced
+from model.selectors import PodSelector
+from placement.deadlines import LONGEST_HOLD_SECONDS
+from placement.inputs import FleetState, GatedPod, NodeState
+
+log = logging.getLogger(__name__)
+
+
+class Survey:
+    """Reads the snapshot; keeps nothing but what it has translated of pods that still wait."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def gated(self, pods: Iterable[wire.Pod]) -> list[GatedPod]:
+        return [self._gated(pod) for pod in pods]
+
+    def fleet(self, gated: Iterable[GatedPod], placed: Mapping[str, str]) -> FleetState:
+        """The nodes with what is left beside bound, nominated and just placed pods.
+
+        `placed`: by uid, the node of each pod that was nominated and is not seen to be so yet.
+        """
+        fleet = self._snapshot.fleet
+        nodes = {facts.name: NodeState(facts, traits, free) for facts, traits, free in fleet.offers()}
+        for pod in self._snapshot.waiting.pods.values():
+            name = pod.status.nominated_node_name or placed.get(pod.metadata.uid, "")
+            if name in nodes:
+                nodes[name] = _with(nodes[name], _amounts(pod))
+        return FleetState(nodes, fleet, self._census(gated))
+
+    def _gated(self, pod: wire.Pod) -> GatedPod:
+        snapshot, metadata = self._snapshot, pod.metadata
+        created = snapshot.clock.instant(metadata.creation_timestamp) or snapshot.clock.now()
+        name = metadata.annotations.get(names.PROFILE_ANNOTATION, "")
+        profile = snapshot.tenancy.profile(name) or _profile_for_none(name)
+        try:
+            requirements, preferences, reason = requirements_of(pod), preferences_of(pod), unjudged(pod)
+        except InvalidInput as error:
+            requirements, preferences, reason = Requirements(()), Preferences(), str(error)
+        return GatedPod(
+            uid=metadata.uid,
+            identity=identity_of(pod),
+            created=created,
+            needs=pod_needs(pod, snapshot.tenancy.handler_of),
+            requirements=requirements,
+            profile=profile,
+            preferences=preferences,
+            priority=pod.spec.priority,
+            unjudged=reason,
+        )
+
+    def _census(self, gated: Iterable[GatedPod]) -> dict[PodSelector, dict[str, int]]:
+        """How many pods each selector of the gated pods' preferences means on each node."""
+        selectors: set[PodSelector] = set().union(*(pod.preferences.selectors() for pod in gated))
+        if not selectors:
+            return {}
+        fleet = self._snapshot.fleet
+        pods = ((node.name, identity_of(pod)) for node in fleet.nodes() for pod in fleet.pods_on(node.name))
+        return census(pods, selectors)
+
+
+def _amounts(pod: wire.Pod) -> Amounts:
+    try:
+        return amounts_of(pod)
+    except InvalidInput:
+        return ()
+
+
+def _with(node: NodeState, taken: Amounts) -> NodeState:
+    return NodeState(node.facts.with_more_starting(1.0), node.traits, reduced(node.free, taken))
+
+
+def _profile_for_none(name: str) -> TenantProfile:
+    """The priors for a pod whose profile is gone: the defaults."""
+    spec = ProfileSpec(runtime_class_policy="Default", max_hold_seconds=LONGEST_HOLD_SECONDS)
+    return TenantProfile(name=name or "none", spec=spec)
