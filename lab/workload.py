@@ -43,7 +43,7 @@ def profile_of(namespace: Manifest) -> str | None:
 def built_in(constants: Constants, profile: str) -> Workload:
     """The load of the constants: tenants' pods and others', one of the others after every few of the tenants'."""
     load = constants.demo.load
-    tenants = [_tenant_pod(f"agent-{number:03}", constants) for number in range(load.tenant_pods)]
+    tenants = [tenant_pod(f"agent-{number:03}", constants) for number in range(load.tenant_pods)]
     others = [_other_pod(f"web-{number:03}", constants) for number in range(load.other_pods)]
     pods = [pod for _, pod in sorted([*_spread(tenants), *_spread(others)], key=lambda item: item[0])]
     return Workload(_namespaces(profile), tuple(pods))
@@ -117,7 +117,7 @@ def _spread(pods: list[Manifest]) -> Iterator[tuple[float, Manifest]]:
     return (((index + 0.5) / len(pods), pod) for index, pod in enumerate(pods))
 
 
-def _tenant_pod(name: str, constants: Constants) -> Manifest:
+def tenant_pod(name: str, constants: Constants) -> Manifest:
     """As a tenant writes it without Stoker: with the Kata class, since plain Kubernetes would run it without."""
     load = constants.demo.load.tenant
     spec: Manifest = {

@@ -35,7 +35,7 @@ def pod(
 
 def profile(name: str = "kata-agents", **spec: Any) -> TenantProfile:
     """A TenantProfile with these members of spec, spelled as in YAML; without any, one that only rewrites Always."""
-    neutral = {"runtimeClassPolicy": "Default", "architecture": {"policy": "Ignore"}}
+    neutral = {"runtimeClassPolicy": "Default", "architecture": {"policy": "Ignore"}, "schedulingGates": []}
     return TenantProfile.from_spec(name, {**neutral, **spec})
 
 

@@ -8,11 +8,15 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
 from lab.controlplane import ControlPlane
 from lab.toolchain import Programs, find_or_build
+
+hypothesis.settings.register_profile("stoker", deadline=None)  # a busy machine is no finding
+hypothesis.settings.load_profile("stoker")
 
 _numbers = itertools.count(1)
 

@@ -83,10 +83,10 @@ class Foresight:
                 return list(_rolled_out(found, story, self._restarted))
             case ZoneLoss() as story:
                 lost = "abc".find(story.zone[-1:])
-                return [_without_room(machine, index % 3 == lost) for index, machine in enumerate(found)]
+                return [_without_room(machine) if index % 3 == lost else machine for index, machine in enumerate(found)]
             case Cordon() as story:
                 gone = {*story.cordoned, *story.deleted}
-                return [_without_room(machine, machine.name in gone) for machine in found]
+                return [_without_room(machine) if machine.name in gone else machine for machine in found]
             case ColdJoin(joining=group):
                 return [*found, *(self._joined(group, f"{group.name}-{number}") for number in _numbers(group))]
         return found
@@ -98,7 +98,7 @@ class Foresight:
             architecture=group.architecture,
             disk_factor=self._physics.disk_factor(name),
             images=frozenset(canonical_image(self._constants.images[short].reference) for short in images),
-            slots=self._slots(group),
+            slots=slots(self._constants, group),
             installed=LONG_AGO if group.state in INSTALLED_STATES else inf,
         )
         if group.state == "containerd-restarted":
@@ -140,22 +140,24 @@ class Foresight:
         stall = at, at + stall_seconds * self._physics.noise("stall", machine.name)
         return replace(machine, outages=(*machine.outages, outage), stalls=(*machine.stalls, stall))
 
-    def _slots(self, group: NodeGroup) -> int:
-        load, kata = self._constants.demo.load.tenant, self._constants.kata
-        cpu = amount("cpu", load.cpu) + amount("cpu", kata.overhead_cpu)
-        memory = amount("memory", load.memory) + amount("memory", kata.overhead_memory)
-        room = [group.pods - 1]  # one is kata-deploy's
-        room += [amount("cpu", group.cpu) // cpu] if cpu else []
-        room += [amount("memory", group.memory) // memory] if memory else []
-        return max(0, min(room))
+
+def slots(constants: Constants, group: NodeGroup) -> int:
+    """For how many of the tenant's pods a node of the group has resources."""
+    load, kata = constants.demo.load.tenant, constants.kata
+    cpu = amount("cpu", load.cpu) + amount("cpu", kata.overhead_cpu)
+    memory = amount("memory", load.memory) + amount("memory", kata.overhead_memory)
+    room = [group.pods - 1]  # one is kata-deploy's
+    room += [amount("cpu", group.cpu) // cpu] if cpu else []
+    room += [amount("memory", group.memory) // memory] if memory else []
+    return max(0, min(room))
 
 
 def _numbers(group: NodeGroup) -> range:
     return range(1, group.count + 1)
 
 
-def _without_room(machine: Machine, gone: bool) -> Machine:  # noqa: FBT001 - the word says it at its only callers
-    return replace(machine, slots=0) if gone else machine
+def _without_room(machine: Machine) -> Machine:
+    return replace(machine, slots=0)
 
 
 def _rolled_out(machines: list[Machine], story: Rollout, restarted: _Restarted) -> Iterator[Machine]:

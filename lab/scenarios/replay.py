@@ -51,8 +51,9 @@ class Replay:
     def run(self, bindings: Sequence[tuple[Candidate, float]]) -> list[Start]:
         """The starts of pods bound at these moments, in their order."""
         for index, (pod, at) in enumerate(bindings):
-            way = self._way(index, pod, at)
-            self._push(float(next(way)), way)
+            way = self._way(index, pod)
+            next(way)
+            self._push(at, way)
         outages = [outage for outage in sorted(self._machine.outages) if bindings]
         while self._pending or self._pulling:
             moment = self._next_moment()
@@ -90,8 +91,8 @@ class Replay:
         for pull in finished:
             self._push(pull.ended, self._pulling.pop(pull.key))
 
-    def _way(self, index: int, pod: Candidate, bound: float) -> _Way:
-        at = yield bound
+    def _way(self, index: int, pod: Candidate) -> _Way:
+        at = yield inf  # until it is bound
         self._starting += 1
         failed = 0
         while self._machine.refuses(at):

@@ -172,6 +172,10 @@ class Fleet:
         self._world.installers.pop(name, None)
         await delete_all(self._api, [f"{NODES}/{name}", f"{objects.LEASES}/{name}"])
 
+    def launch(self, group: NodeGroup, name: str) -> None:
+        """Let a machine `join` in the background."""
+        self._world.tasks.spawn(self.join(group, name), f"boot of {name}")
+
     async def join(self, group: NodeGroup, name: str) -> None:
         """A fresh machine boots and joins: without images, without Kata (kata-deploy comes if the state wants it)."""
         launched, boot = self.clock.now(), self.constants.boot

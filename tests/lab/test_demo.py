@@ -28,7 +28,7 @@ from tests.lab.ending import running_with
 
 pytestmark = pytest.mark.controlplane
 
-WAIT_SECONDS: Final = 150.0
+WAIT_SECONDS: Final = 120.0
 """Modelled seconds; what plain kube-scheduler put on nodes without Kata would not be ready later either."""
 
 S: Final = {"p50_seconds", "p95_seconds", "p99_seconds", "failed_sandboxes", "pending"}

@@ -27,10 +27,10 @@ def test_the_priors_are_the_first_seeds_figures() -> None:
     }
 
 
-def test_a_profile_that_says_little_gates_nothing_and_moves_no_pod() -> None:
+def test_a_profile_that_says_little_gates_its_pods_and_leaves_them_their_scheduler() -> None:
     spec = TenantProfile.from_spec("quiet", {"runtimeClassPolicy": "Default"}).spec
     assert (spec.scheduling_gates, spec.scheduler_name, spec.tolerations, spec.peer_pods.enabled) == (
-        (),
+        ("stoker.dev/warm-node",),
         None,
         (),
         False,

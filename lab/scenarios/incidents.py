@@ -1,0 +1,158 @@
+"""What befalls the pods of a story."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from lab.constants import Constants
+from lab.processes import Process
+from lab.scenarios.autoscaler import Autoscaler
+from lab.scenarios.machines import slots
+from lab.simulation.report import zone
+from lab.stories import ColdJoin, ControllerKill, Cordon, Rollout, SchedulerRestart, Story, ZoneLoss
+
+if TYPE_CHECKING:
+    from lab.scenarios.trial import Trial
+
+POLL_WALL_SECONDS: Final = 0.01
+
+
+class Incident:
+    """Nothing happens."""
+
+    lasts: bool = False
+    """Whether it goes on for as long as the trial, which then does not wait for its end."""
+
+    async def prepare(self, trial: Trial) -> None:
+        """Before the scene is set."""
+
+    async def befall(self, trial: Trial) -> None:
+        """From the first arrival on; the trial is not over before this is, unless it lasts."""
+
+
+class Restarts(Incident):
+    """containerd restarts on node after node."""
+
+    def __init__(self, story: Rollout) -> None:
+        self._story = story
+
+    async def befall(self, trial: Trial) -> None:
+        names = [node.name for node in trial.fleet.nodes.values() if node.installed_at is not None]
+        for number, name in enumerate(names):
+            await trial.sleep_until(self._story.first_restart_seconds + number * self._story.every_seconds)
+            trial.fleet.restart_containerd(name)
+
+
+class Autoscaling(Incident):
+    """Machines are launched for the pods that no node has room for."""
+
+    lasts = True
+
+    def __init__(self, story: ColdJoin, constants: Constants) -> None:
+        self._story = story
+        self._slots = slots(constants, story.joining)
+
+    async def befall(self, trial: Trial) -> None:
+        autoscaler = Autoscaler(trial.fleet, self._story, self._slots)
+        trial.autoscaler = autoscaler
+        await autoscaler.run()
+
+
+class Cordoning(Incident):
+    """Nodes are cordoned or deleted while the scheduler is stopped: after nominations, before any binding."""
+
+    def __init__(self, story: Cordon) -> None:
+        self._story = story
+
+    async def prepare(self, trial: Trial) -> None:
+        os.kill(trial.scheduler.pid, signal.SIGSTOP)
+
+    async def befall(self, trial: Trial) -> None:
+        victims = {*self._story.cordoned, *self._story.deleted}
+        ends = asyncio.get_running_loop().time() + self._story.pause_wall_seconds
+        try:
+            if trial.mode.nominates:
+                await self._nominated(trial, victims)
+            for name in sorted(victims):
+                await trial.fleet.cordon(name)
+            for name in self._story.deleted:
+                await trial.fleet.delete(name)
+            await asyncio.sleep(max(0.0, ends - asyncio.get_running_loop().time()))
+        finally:
+            os.kill(trial.scheduler.pid, signal.SIGCONT)
+
+    async def _nominated(self, trial: Trial, victims: Collection[str]) -> None:
+        """Until each victim has a pod nominated to it, which is the worst moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._story.pause_wall_seconds * 0.75):
+                while not trial.nominated().issuperset(victims):
+                    await asyncio.sleep(POLL_WALL_SECONDS)
+                return
+        missing = ", ".join(sorted(set(victims) - trial.nominated()))
+        trial.complaints.append(f"the worst moment was missed: no pod was nominated to {missing}")
+
+
+class Loss(Incident):
+    """The machines of a zone are gone; their pods come again elsewhere."""
+
+    def __init__(self, story: ZoneLoss) -> None:
+        self._story = story
+
+    async def befall(self, trial: Trial) -> None:
+        await trial.sleep_until(self._story.at_seconds)
+        lost = [name for name, node in trial.fleet.nodes.items() if zone(node) == self._story.zone]
+        await asyncio.gather(*(trial.fleet.delete(name) for name in lost))
+        await trial.recreate(lost)
+
+
+class Kills(Incident):
+    """Stoker's replicas are killed one after the other, so the leading one too, and then all at once."""
+
+    def __init__(self, story: ControllerKill) -> None:
+        self._story = story
+
+    async def befall(self, trial: Trial) -> None:
+        replicas = trial.stage.webhooks
+        for number, victims in enumerate([*([replica] for replica in replicas), replicas]):
+            await trial.sleep_until(self._story.at_seconds + number * self._story.every_seconds)
+            await asyncio.gather(*(_replace(victim, self._story.down_wall_seconds) for victim in victims))
+
+
+class SchedulerKill(Incident):
+    """The scheduler of the mode is killed, and comes back."""
+
+    def __init__(self, story: SchedulerRestart) -> None:
+        self._story = story
+
+    async def befall(self, trial: Trial) -> None:
+        await trial.sleep_until(self._story.at_seconds)
+        await _replace(trial.scheduler, self._story.down_wall_seconds)
+
+
+def incident_of(story: Story, constants: Constants) -> Incident:
+    match story:
+        case Rollout():
+            return Restarts(story)
+        case ColdJoin():
+            return Autoscaling(story, constants)
+        case Cordon():
+            return Cordoning(story)
+        case ZoneLoss():
+            return Loss(story)
+        case ControllerKill():
+            return Kills(story)
+        case SchedulerRestart():
+            return SchedulerKill(story)
+    return Incident()
+
+
+async def _replace(process: Process, down_wall_seconds: float) -> None:
+    """SIGKILL, and up again later."""
+    await process.kill()
+    await asyncio.sleep(down_wall_seconds)
+    await process.start()
