@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +25,11 @@ Speed = Annotated[
 ConstantsFile = Annotated[
     Path | None, typer.Option("--constants", help="The physics, fleet and load, in place of lab/constants.toml.")
 ]
+
+
+class ScenarioOutput(StrEnum):
+    TABLE = "table"
+    JSON = "json"
 
 
 @app.command()
@@ -58,6 +65,33 @@ def demo(
     console = Console(width=None if Console().is_terminal else 140)
     show(runs, console)
     console.print(f"The report of every pod is in {report}.")
+
+
+@app.command()
+def scenario(
+    name: Annotated[str, typer.Argument(help="The scenario, or `all` (about a quarter of an hour).")],
+    output: Annotated[ScenarioOutput, typer.Option("-o", "--output", help="table or json.")] = ScenarioOutput.TABLE,
+    seed: Annotated[list[int] | None, typer.Option(help="Run with this seed; may be repeated.")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="Run this mode only; may be repeated.")] = None,
+    speed: Speed = None,
+    constants: ConstantsFile = None,
+) -> None:
+    """Let plain and tuned kube-schedulers and Stoker place the same pods in the same trouble, and judge them."""
+    from rich.console import Console
+
+    from lab.constants import load_constants
+    from lab.scenarios.modes import chosen
+    from lab.scenarios.report import report, show
+    from lab.scenarios.suite import Assignment, Suite
+
+    loaded = load_constants(constants)
+    suite = Suite(loaded, _tell)
+    assignment = Assignment(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
+    cases = asyncio.run(suite.run(_programs(), assignment))
+    if output is ScenarioOutput.JSON:
+        typer.echo(json.dumps(report(cases), indent=1))
+    else:
+        show(cases, Console(width=None if Console().is_terminal else 140))
 
 
 @app.command()

@@ -6,6 +6,12 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
+START_UP_BUCKETS: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0),
+)
+"""5 ms to 20 minutes: users of other gates complain of minutes that histograms ending at 10 s do not show."""
+
 OBJECTS: Final = Gauge("stoker_snapshot_objects", "Objects in the snapshot.", ["resource"])
 CHANGES: Final = Counter("stoker_snapshot_changes_total", "Changes that watches brought.", ["resource"])
 WATCH_RESTARTS: Final = Counter(

@@ -6,11 +6,7 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-START_UP_BUCKETS: Final = (
-    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0),
-)
-"""5 ms to 20 minutes, in seconds."""
+from cluster.metrics import START_UP_BUCKETS
 
 ANSWERS: Final = Counter(
     "stoker_extender_answers_total",

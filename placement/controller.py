@@ -125,7 +125,7 @@ class PlacementController:
                 gated.append(pod)
         verdicts = self._verdicts(gated, now)
         for pod in gated:
-            self._carry_out(pod, verdicts[pod.metadata.uid])
+            self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = [verdict for verdict in verdicts.values() if isinstance(verdict, Hold)]
         self._holds = bool(held)
         self._due = next_decision(held, (self._deadline(pod) for pod in gated))
@@ -133,10 +133,24 @@ class PlacementController:
 
     def _verdicts(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
         """By the forecast; where the snapshot cannot be relied on, by the deadline alone."""
+        if not gated:
+            return {}
         if self._snapshot.complaint() is None:
+            return self._decide(gated, now)
+        return self._overdue(gated, now)
+
+    def _decide(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
+        """A mistake of ours must hold no pod beyond its deadline: whatever goes wrong, deadlines still open gates."""
+        try:
             placed = {uid: item.node for uid, item in self._on_their_way.items() if item.node}
             pods = self._survey.gated(gated)
             return decide(pods, self._survey.fleet(pods, placed), now)
+        except Exception:
+            log.exception("deciding on the waiting pods failed; only deadlines open gates")
+            metrics.WRITE_ERRORS.labels("decide").inc()
+            return self._overdue(gated, now)
+
+    def _overdue(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
         overdue = LetThrough(LetThroughReason.DEADLINE)
         return {pod.metadata.uid: overdue for pod in gated if now >= self._deadline(pod)}
 

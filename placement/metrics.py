@@ -6,17 +6,13 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-HOLD_BUCKETS: Final = (
-    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 1200.0),
-)
-"""5 ms to 20 minutes: users of other gates complain of minutes that histograms ending at 10 s do not show."""
+from cluster.metrics import START_UP_BUCKETS
 
 HOLD_SECONDS: Final = Histogram(
     "stoker_gate_hold_seconds",
     "Seconds that a pod was seen behind Stoker's gate, by how it went: nominated, or the reason it was let through.",
     ["outcome"],
-    buckets=HOLD_BUCKETS,
+    buckets=START_UP_BUCKETS,
 )
 GATED_PODS: Final = Gauge(
     "stoker_gated_pods", "Pods behind Stoker's gate now, by the reason: held for a node, or on their way.", ["reason"]

@@ -29,7 +29,7 @@ def is_seen(pod: Pod) -> bool:
 
 
 def launch(pods: Iterable[Pod], before: Launches, slots: int, most: int) -> Launches:
-    """Enough machines of so many slots for the pods that are seen, those on their way counted; no more than the most."""
+    """Enough machines of so many slots for the pods that are seen, those on their way counted, up to the most."""
     unserved = sorted(pod.metadata.uid for pod in pods if is_seen(pod) and pod.metadata.uid not in before.served)
     room = before.nodes * slots - len(before.served)
     wanted = -(-max(0, len(unserved) - room) // slots) if slots else 0

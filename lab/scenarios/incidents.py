@@ -6,20 +6,19 @@ import asyncio
 import os
 import signal
 from collections.abc import Collection
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lab.constants import Constants
 from lab.processes import Process
 from lab.scenarios.autoscaler import Autoscaler
 from lab.scenarios.machines import slots
 from lab.simulation.report import zone
+from lab.stage import eventually
 from lab.stories import ColdJoin, ControllerKill, Cordon, Rollout, SchedulerRestart, Story, ZoneLoss
+from model.errors import LabError
 
 if TYPE_CHECKING:
     from lab.scenarios.trial import Trial
-
-POLL_WALL_SECONDS: Final = 0.01
 
 
 class Incident:
@@ -88,13 +87,15 @@ class Cordoning(Incident):
 
     async def _nominated(self, trial: Trial, victims: Collection[str]) -> None:
         """Until each victim has a pod nominated to it, which is the worst moment."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._story.pause_wall_seconds * 0.75):
-                while not trial.nominated().issuperset(victims):
-                    await asyncio.sleep(POLL_WALL_SECONDS)
-                return
-        missing = ", ".join(sorted(set(victims) - trial.nominated()))
-        trial.complaints.append(f"the worst moment was missed: no pod was nominated to {missing}")
+
+        async def all_nominated() -> bool:
+            return trial.nominated().issuperset(victims)
+
+        try:
+            await eventually(all_nominated, "no nomination", self._story.pause_wall_seconds * 0.75)
+        except LabError:
+            missing = ", ".join(sorted(set(victims) - trial.nominated()))
+            trial.complaints.append(f"the worst moment was missed: no pod was nominated to {missing}")
 
 
 class Loss(Incident):

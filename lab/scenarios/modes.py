@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from lab.simulation.fleet import Care
 from lab.workload import Manifest
 from model import names
+from model.errors import InvalidInput
 from model.names import ARCHITECTURE_LABEL
 
 DEFAULT_SCHEDULER: Final = "default-scheduler"
@@ -60,6 +61,15 @@ TUNED: Final = Mode("tuned", TUNED_SCHEDULER, care=Care(class_selects_label=True
 EXTENDER: Final = Mode("extender", names.SCHEDULER, {"schedulerName": names.SCHEDULER, "schedulingGates": []})
 NOMINATION: Final = Mode("nomination", profile={"schedulingGates": [names.WARM_NODE_GATE]})
 MODES: Final = (PLAIN, TUNED, EXTENDER, NOMINATION)
+
+
+def chosen(wanted: Sequence[str] | None) -> tuple[Mode, ...]:
+    """The modes of these names, all where none is named; InvalidInput where one does not exist."""
+    known = {mode.name: mode for mode in MODES}
+    for name in wanted or ():
+        if name not in known:
+            raise InvalidInput(f"there is no mode {name!r}; choose some of {', '.join(known)}")
+    return tuple(mode for mode in MODES if not wanted or mode.name in wanted)
 
 
 def _tuned(manifest: Manifest) -> Manifest:

@@ -1,0 +1,95 @@
+"""Runs stories in every mode, one after the other, on as few stages as there are speeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lab.constants import Constants, scenarios_of
+from lab.scenarios.cast import Role, cast
+from lab.scenarios.incidents import incident_of
+from lab.scenarios.laws import Laws
+from lab.scenarios.machines import Foresight
+from lab.scenarios.modes import MODES, TUNED_CONFIGURATION, TUNED_SCHEDULER, Mode
+from lab.scenarios.omniscience import Omniscience
+from lab.scenarios.sights import Finding
+from lab.scenarios.trial import Trial
+from lab.scenarios.verdicts import Case
+from lab.stage import Stage
+from lab.stories import Story
+from lab.toolchain import Programs
+from model.errors import InvalidInput
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What is to be run. `speed` None means each story's own."""
+
+    names: Sequence[str]
+    seeds: Sequence[int]
+    speed: float | None = None
+    modes: Sequence[Mode] = MODES
+
+
+class Suite:
+    """Made for one set of constants."""
+
+    def __init__(self, constants: Constants, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._constants = constants
+        self._scenarios = scenarios_of(constants)
+        self._progress = progress
+
+    def named(self, name: str) -> list[str]:
+        """The stories of that name, or all; InvalidInput where there is none."""
+        known = self._scenarios.stories()
+        if name != ALL and name not in known:
+            raise InvalidInput(f"there is no scenario {name!r}; choose {ALL} or one of {', '.join(known)}")
+        return list(known) if name == ALL else [name]
+
+    async def run(self, programs: Programs, assignment: Assignment) -> list[Case]:
+        """In the order of the names, each with every seed."""
+        cases: dict[tuple[str, int], Case] = {}
+        for speed, stories in self._by_speed(assignment).items():
+            async with Stage.start(programs, speed, self._progress) as stage:
+                await stage.control_plane.start_scheduler(TUNED_SCHEDULER, TUNED_CONFIGURATION)
+                for name, story in stories.items():
+                    for seed in assignment.seeds:
+                        cases[name, seed] = await self.tell(stage, name, story, seed, assignment.modes)
+        return [cases[name, seed] for name in assignment.names for seed in assignment.seeds]
+
+    async def tell(self, stage: Stage, name: str, story: Story, seed: int, modes: Sequence[Mode]) -> Case:
+        """One story in these modes, on a stage that stands, and the omniscient placement after them."""
+        constants = self._constants.model_copy(update={"seed": seed})
+        roles, findings = cast(constants, name, story), dict[str, Finding]()
+        for mode in modes:
+            trial = Trial(stage, constants, self._scenarios, mode, lambda text: self._progress(f"{name}: {text}"))
+            findings[mode.name] = await trial.run(story, roles, incident_of(story, constants))
+        self._progress(f"{name}: computing the omniscient placement")
+        omniscience = Omniscience(
+            Laws(constants), Foresight(constants, story).machines(), [role.candidate for role in roles]
+        )
+        return Case(
+            name=name,
+            story=story,
+            seed=seed,
+            speed=stage.speed,
+            max_hold_seconds=self._scenarios.max_hold_seconds,
+            findings=findings,
+            omniscient=omniscience.place(_chosen(findings, roles)),
+        )
+
+    def _by_speed(self, assignment: Assignment) -> Mapping[float, dict[str, Story]]:
+        stories, speeds = self._scenarios.stories(), dict[float, dict[str, Story]]()
+        for name in assignment.names:
+            speed = assignment.speed or stories[name].speed or self._constants.speed
+            speeds.setdefault(speed, {})[name] = stories[name]
+        return speeds
+
+
+def _chosen(findings: Mapping[str, Finding], roles: Sequence[Role]) -> Iterator[list[str | None]]:
+    """Where the trials put the pods."""
+    for finding in findings.values():
+        nodes = {sight.name: sight.node for sight in finding.sights}
+        yield [nodes[role.name] for role in roles]

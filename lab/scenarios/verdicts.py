@@ -1,0 +1,152 @@
+"""What each mode achieved against the omniscient placement, and whether the story's promises held. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final
+
+from lab.outcomes import percentile
+from lab.scenarios.modes import EXTENDER, NOMINATION, PLAIN, TUNED
+from lab.scenarios.omniscience import Placement
+from lab.scenarios.sights import Finding, Sight
+from lab.stories import ColdJoin, Story
+
+MOST_REGRET: Final = 0.05
+MOST_AVOIDABLE: Final[Mapping[str, float]] = {PLAIN.name: 0.10, TUNED.name: 0.25}
+"""Of another mode's avoidable seconds at p95, on a mixed fleet."""
+
+LATER_SECONDS: Final = 2.0
+"""How much later than without Stoker pods may be ready, at p95."""
+
+RELEASE_WALL_SECONDS: Final = 1.0
+"""In which a pod is let through that no node has room for."""
+
+STRANDED_WALL_SECONDS: Final = 2.0
+"""In which a nomination is cleared that has become unschedulable: two of Stoker's looks at the fleet."""
+
+NOISE_WALL_SECONDS: Final = 0.1
+"""By which moments seen through a watch may be late on a busy machine."""
+
+BEATEN: Final = 0.01
+"""By which share of its mean a trial may seem to beat the omniscient placement: bindings and moments are measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One story's trials, with what they are held against."""
+
+    name: str
+    story: Story
+    seed: int
+    speed: float
+    max_hold_seconds: float
+    findings: Mapping[str, Finding]
+    """By mode."""
+
+    omniscient: Placement
+
+    @property
+    def nomination(self) -> Finding | None:
+        return self.findings.get(NOMINATION.name)
+
+
+def avoidable_seconds(finding: Finding, omniscient: Placement) -> list[float]:
+    """Of each pod: its seconds to ready above those of the omniscient placement."""
+    pairs = zip(finding.sights, omniscient.seconds, strict=True)
+    return [finding.seconds(sight) - least for sight, least in pairs if isfinite(least)]
+
+
+def regret(case: Case) -> float | None:
+    """Mean avoidable seconds of the nominated pods, as a share of the omniscient mean; None without that mode."""
+    least = [seconds for seconds in case.omniscient.seconds if isfinite(seconds)]
+    if case.nomination is None or not least:
+        return None
+    return sum(avoidable_seconds(case.nomination, case.omniscient)) / sum(least)
+
+
+def p95(seconds: Sequence[float]) -> float | None:
+    return percentile(sorted(seconds), 0.95)
+
+
+def stuck_pods(case: Case) -> list[str]:
+    """Names of nominated pods that were not ready in the end, held too long, or left Unschedulable with a nomination."""
+    if case.nomination is None:
+        return []
+    return [sight.name for sight in case.nomination.sights if _why_stuck(case, sight)]
+
+
+def complaints(case: Case) -> list[str]:
+    """Everything that did not hold, in sentences; empty where all did."""
+    found = [f"{finding.mode}: {text}" for finding in case.findings.values() for text in finding.complaints]
+    found += _about_omniscience(case)
+    if case.nomination is None:
+        return found
+    found += [f"{sight.name} {why}" for sight in case.nomination.sights if (why := _why_stuck(case, sight))]
+    found += _about_lateness(case)
+    if case.name == "mixed-fleet":
+        found += _about_avoidable_seconds(case, case.nomination)
+    if isinstance(case.story, ColdJoin):
+        found += _about_release(case.story, case.nomination)
+    return found
+
+
+def _why_stuck(case: Case, sight: Sight) -> str | None:
+    held = sight.gate_wall_seconds * case.speed
+    if sight.is_gated or (sight.gate_wall_seconds - NOISE_WALL_SECONDS) * case.speed > case.max_hold_seconds:
+        return f"was held for {held:.0f} s, {case.max_hold_seconds:.0f} is its deadline"
+    if sight.is_stranded or sight.stranded_wall_seconds > STRANDED_WALL_SECONDS:
+        return f"was Unschedulable with a nomination for {sight.stranded_wall_seconds:.1f} wall seconds"
+    plain = case.findings.get(PLAIN.name)
+    ready_without = plain is None or any(other.name == sight.name and other.seconds for other in plain.sights)
+    if sight.seconds is None and ready_without:
+        return "was never ready"
+    return None
+
+
+def _about_omniscience(case: Case) -> Iterator[str]:
+    """A computed placement that a trial beats was computed wrongly."""
+    least = [seconds for seconds in case.omniscient.seconds if isfinite(seconds)]
+    for finding in case.findings.values():
+        gained = -sum(avoidable_seconds(finding, case.omniscient))
+        if least and gained > BEATEN * sum(least):
+            yield f"{finding.mode} beat the omniscient placement by {gained / len(least):.2f} s a pod"
+
+
+def _about_lateness(case: Case) -> Iterator[str]:
+    plain = case.findings.get(PLAIN.name)
+    for name in (EXTENDER.name, NOMINATION.name):
+        finding = case.findings.get(name)
+        if plain is None or finding is None:
+            continue
+        without, with_stoker = (p95([run.seconds(sight) for sight in run.sights]) or 0.0 for run in (plain, finding))
+        if with_stoker > without + LATER_SECONDS:
+            yield f"{name}: ready after {with_stoker:.1f} s at p95, without Stoker after {without:.1f}"
+
+
+def _about_avoidable_seconds(case: Case, nomination: Finding) -> Iterator[str]:
+    ours = p95(avoidable_seconds(nomination, case.omniscient)) or 0.0
+    for name, share in MOST_AVOIDABLE.items():
+        if (other := case.findings.get(name)) is None:
+            continue
+        theirs = p95(avoidable_seconds(other, case.omniscient)) or 0.0
+        if ours > share * theirs:
+            yield f"{ours:.1f} avoidable seconds at p95 are more than {share:.0%} of the {theirs:.1f} of {name}"
+    mean = regret(case) or 0.0
+    if mean > MOST_REGRET:
+        yield f"a mean regret of {mean:.1%} is more than {MOST_REGRET:.0%}"
+    if failed := sum(sight.failed_sandboxes for sight in nomination.sights):
+        yield f"{failed} sandboxes failed"
+
+
+def _about_release(story: ColdJoin, nomination: Finding) -> Iterator[str]:
+    """Pods that were there before any node was on its way, and that none had room for."""
+    for sight in nomination.sights:
+        joined = sight.node is None or sight.node.startswith(f"{story.joining.name}-")
+        launched = nomination.first_launch_unix
+        nobody_came = launched is None or sight.created_unix < launched
+        if joined and nobody_came and sight.gate_wall_seconds > RELEASE_WALL_SECONDS:
+            yield f"{sight.name} was let through only after {sight.gate_wall_seconds:.2f} wall seconds"
+    if nomination.first_launch_unix is None:
+        yield "the autoscaler launched nothing; the story needs more pods than its fleet has room for"
