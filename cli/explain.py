@@ -1,4 +1,4 @@
-"""`stoker explain POD`: the forecast of every node for one pod, term by term, and what kube-scheduler did with it.
+"""`stoker explain POD`: every node's forecast for one pod, term by term, its gate, and what kube-scheduler did with it.
 
 It computes from a list of its own what the service computes from its watch, by the same functions, so that it answers
 while Stoker is down, and for whoever may read nodes and pods.
@@ -7,6 +7,7 @@ while Stoker is down, and for whoever may read nodes and pods.
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,19 @@ COLUMNS = (
     *(Column(name.upper(), f"terms.{name}", right=True) for name in TERM_NAMES),
     Column("WHY", "why"),
 )
+
+PLACED = ("Forecast", "Nominated")
+"""Reasons of the events that carry the forecast of the pod's placement, by the extender or by nomination."""
+
+TOLD = (*PLACED, "Held", "GateOpened", "NominationCleared", "Scheduled", "FailedScheduling", "Preempted")
+"""Reasons of the events that tell how a pod came to its node."""
+
+
+class _Target(msgspec.Struct):
+    """Of the forecast told on a pod, what its sentence says."""
+
+    node: str
+    seconds: float
 
 
 def explain(
@@ -72,6 +86,7 @@ async def _explain(namespace: str, name: str, kubeconfig: Path | None, time_scal
                 "node": pod.spec.node_name or None,
             },
             **_forecasts(snapshot, pod),
+            "gate": _gate(snapshot, pod),
             "scheduler": _scheduling(pod, events),
         }
 
@@ -121,6 +136,28 @@ def _forecasts(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any]:
     return {"profile": profile.name, "nodes": sorted(rows, key=_rank)}
 
 
+def _gate(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any] | None:
+    """What a gate of Stoker's that is closed waits for (the forecast told on the pod), and when it opens; else None."""
+    from cluster.waiting import has_our_gate
+    from placement.deadlines import deadline_of
+
+    if not has_our_gate(pod):
+        return None
+    clock = snapshot.clock
+    deadline = deadline_of(pod, snapshot.tenancy.profile, clock)
+    told = pod.metadata.annotations.get(names.FORECAST_ANNOTATION, "")
+    try:
+        target = msgspec.json.decode(told, type=_Target)
+    except msgspec.MsgspecError:
+        target = None  # nothing was told yet, or somebody else wrote there
+    return {
+        "name": names.WARM_NODE_GATE,
+        "waits_for": msgspec.to_builtins(target),
+        "opens_at": datetime.fromtimestamp(deadline / clock.scale, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds_left": round(deadline - clock.now(), 1),
+    }
+
+
 def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
     return row["seconds"] is None, row["seconds"] or 0.0, row["node"]
 
@@ -130,7 +167,11 @@ def _scheduling(pod: wire.Pod, events: list[wire.Event]) -> dict[str, Any]:
     from cluster.translation import condition
 
     scheduled = condition(pod.status.conditions, "PodScheduled")
-    told = [text for event in events if (text := event.metadata.annotations.get(names.FORECAST_ANNOTATION))]
+    told = [
+        text
+        for event in events
+        if event.reason in PLACED and (text := event.metadata.annotations.get(names.FORECAST_ANNOTATION))
+    ]
     return {
         "name": pod.spec.scheduler_name,
         "condition": f"PodScheduled={scheduled.status} {scheduled.reason}".strip() if scheduled else None,
@@ -138,7 +179,7 @@ def _scheduling(pod: wire.Pod, events: list[wire.Event]) -> dict[str, Any]:
         "events": [
             {"time": event.last_seen, "reason": event.reason, "message": event.message}
             for event in events
-            if event.reason in ("Scheduled", "FailedScheduling", "Preempted", "Forecast")
+            if event.reason in TOLD
         ],
     }
 
@@ -154,6 +195,16 @@ def _as_text(answer: dict[str, Any], output: Output) -> str:
         lines += ["Seconds until it would be ready, if it were placed now:", render(answer["nodes"], output, COLUMNS)]
     else:
         lines.append(answer.get("note", "there are no nodes"))
+    if gate := answer["gate"]:
+        lines += ["", _as_sentence(gate)]
     lines += ["", f"What the scheduler {scheduler['name']} did: {scheduler['condition'] or 'nothing yet'}"]
     lines += [f"  {item['time'] or '-'}  {item['reason']}: {item['message']}" for item in scheduler["events"]]
     return "\n".join(lines)
+
+
+def _as_sentence(gate: dict[str, Any]) -> str:
+    target = gate["waits_for"]
+    waits = f"waits for {target['node']} ({target['seconds']:.0f} s were forecast there)" if target else "is closed"
+    left = gate["seconds_left"]
+    when = f"in {left:.0f} s" if left > 0 else f"{-left:.0f} s ago, so no controller attends to it: `stoker release`"
+    return f"The gate {gate['name']} {waits}; its deadline: {gate['opens_at']}, {when}"

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from benchmarks.placement import Size
+    from benchmarks.report import Bench
     from lab.constants import Constants
     from lab.demo import Run
     from lab.toolchain import Programs
@@ -27,7 +29,11 @@ ConstantsFile = Annotated[
 ]
 
 
-class ScenarioOutput(StrEnum):
+class Benchmark(StrEnum):
+    PLACEMENT = "placement"
+
+
+class ReportOutput(StrEnum):
     TABLE = "table"
     JSON = "json"
 
@@ -70,7 +76,7 @@ def demo(
 @app.command()
 def scenario(
     name: Annotated[str, typer.Argument(help="The scenario, or `all` (about a quarter of an hour).")],
-    output: Annotated[ScenarioOutput, typer.Option("-o", "--output", help="table or json.")] = ScenarioOutput.TABLE,
+    output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     seed: Annotated[list[int] | None, typer.Option(help="Run with this seed; may be repeated.")] = None,
     mode: Annotated[list[str] | None, typer.Option(help="Run this mode only; may be repeated.")] = None,
     speed: Speed = None,
@@ -88,10 +94,28 @@ def scenario(
     suite = Suite(loaded, _tell)
     assignment = Assignment(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
     cases = asyncio.run(suite.run(_programs(), assignment))
-    if output is ScenarioOutput.JSON:
+    if output is ReportOutput.JSON:
         typer.echo(json.dumps(report(cases), indent=1))
     else:
         show(cases, Console(width=None if Console().is_terminal else 140))
+
+
+@app.command()
+def bench(
+    name: Annotated[Benchmark, typer.Argument(help="What to measure.")],
+    output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of 50 images each.")] = 5_000,
+    pods: Annotated[int, typer.Option(min=1, help="Gated pods at once.")] = 600,
+    rounds: Annotated[int, typer.Option(min=1, help="Bursts of each kind, one after the other; medians count.")] = 3,
+) -> None:
+    """Measure Stoker beside what it stands in for, in one run; ends with status 1 where a floor does not hold."""
+    from benchmarks.placement import Size
+    from benchmarks.report import report, show
+
+    del name  # there is one
+    found = _bench_placement(Size(nodes, pods, rounds))
+    typer.echo(json.dumps(report([found]), indent=1) if output is ReportOutput.JSON else show([found]))
+    raise typer.Exit(0 if found.held else 1)
 
 
 @app.command()
@@ -138,6 +162,19 @@ async def _demo(programs: Programs, constants: Constants, workload: Workload, sp
 
     async with Stage.start(programs, speed, _tell) as stage:
         return await Demo(stage, constants, workload, _tell).run()
+
+
+def _bench_placement(size: Size) -> Bench:
+    import uvloop
+
+    from benchmarks.placement import PlacementBench, compare
+    from lab.constants import load_constants
+
+    async def run() -> Bench:
+        async with PlacementBench.start(_programs(), load_constants(None), size, _tell) as measured:
+            return compare(await measured.run(_tell))
+
+    return uvloop.run(run())
 
 
 def _programs() -> Programs:

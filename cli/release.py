@@ -32,7 +32,8 @@ def release(
     kubeconfig: Kubeconfig = None,
     time_scale: TimeScale = 1.0,
 ) -> None:
-    """Open the gates of pods that were held beyond their profile's maxHoldSeconds."""
+    """Open the gates of pods that were held beyond their profile's maxHoldSeconds; status 1 where one stays shut."""
+    from placement.release import FAILED
     from serving.log import configure_logging
 
     configure_logging("warning")
@@ -42,6 +43,8 @@ def release(
         typer.echo("no pod waits behind a gate of Stoker's")
         return
     typer.echo(render(rows, output, COLUMNS))
+    if any(result.outcome == FAILED for result in results):
+        raise typer.Exit(1)
 
 
 async def _release(kubeconfig: Path | None, time_scale: float, *, everything: bool, dry_run: bool) -> list[Release]:

@@ -181,7 +181,7 @@ class _Process:
         finally:
             self._not_serving = "shutting down"
             if leadership is not None:
-                await leadership.resign()
+                await leadership.resign()  # no new placement; what is being written is finished with the stack
             await asyncio.gather(*(listener.drain(DRAIN_SECONDS) for listener in listeners))
             await health.drain(1.0)
             log.info("stopped")
@@ -253,7 +253,13 @@ class _Process:
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(_report_death)
-        self._stack.callback(task.cancel)
+        self._stack.push_async_callback(_end, task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel background work and wait for its end, while what it needs is still there."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

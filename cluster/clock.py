@@ -29,6 +29,13 @@ class Clock:
         second errs towards "a moment ago", which is the safe side for a containerd that was just restarted. People may
         write annotations: a time without a zone is read as UTC.
         """
+        earliest = self.earliest(text)
+        if not text or earliest is None:
+            return None
+        return earliest if "." in text else earliest + self.scale
+
+    def earliest(self, text: str | None) -> float | None:
+        """The same time as the earliest moment it can mean: the safe side for a deadline that counts from it."""
         if not text:
             return None
         try:
@@ -37,5 +44,4 @@ class Clock:
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        resolution = 0.0 if "." in text else 1.0
-        return (moment.timestamp() + resolution) * self.scale
+        return moment.timestamp() * self.scale

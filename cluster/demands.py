@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from cluster import wire
+from model import names
 from model.errors import InvalidInput
 from model.preferences import (
     NodePreference,
@@ -65,8 +66,13 @@ def preferences_of(pod: wire.Pod) -> Preferences:
 
 
 def unjudged(pod: wire.Pod) -> str:
-    """What the pod requires that only the scheduler can judge; empty for nothing."""
+    """What the pod requires that only the scheduler can judge; empty for nothing.
+
+    A pod behind a gate of somebody else's as well is among them: a nomination would reserve its node for as long as
+    that gate stays closed.
+    """
     spec = pod.spec
+    containers = (*spec.init_containers, *spec.containers)
     affinity = spec.affinity or wire.Affinity()
     checks = (
         ("volumes", any(item.persistent_volume_claim or item.ephemeral for item in spec.volumes)),
@@ -76,8 +82,9 @@ def unjudged(pod: wire.Pod) -> str:
             "topology spread",
             any(item.when_unsatisfiable != SCHEDULE_ANYWAY for item in spec.topology_spread_constraints),
         ),
-        ("host ports", any(port.host_port for item in spec.containers for port in item.ports)),
+        ("host ports", any(port.host_port for item in containers for port in item.ports)),
         ("resource claims", bool(spec.resource_claims)),
+        ("another's gate", any(gate.name != names.WARM_NODE_GATE for gate in spec.scheduling_gates)),
     )
     return ", ".join(name for name, asked in checks if asked)
 

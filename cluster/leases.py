@@ -54,11 +54,11 @@ class LeaseObserver:
         self._seen: dict[str, float] = {}
 
     def changed(self, old: wire.Lease | None, new: wire.Lease | None) -> None:
-        """A Lease that is new to us may be long dead: only a change of its renewal counts."""
-        if new is None:
-            if old is not None:
-                self._renewed.pop(old.metadata.name, None)
-                self._seen.pop(old.metadata.name, None)
+        """A Lease that is new to us may be long dead: only a change of its renewal counts. Given back, it is nobody's."""
+        if new is None or not new.spec.holder_identity:
+            name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
+            self._seen.pop(name, None)
+            self._renewed.pop(name, None)
             return
         name, renewed = new.metadata.name, new.spec.renew_time or ""
         if old is not None and renewed != self._renewed.get(name):
@@ -89,6 +89,7 @@ class Leadership:
         self._sleep = sleep
         self._leading = False
         self._resigned = False
+        self._writing = asyncio.Lock()
         self._renewed_at = 0.0
         self._observed: tuple[str, str] = ("", "")
         self._observed_at = 0.0
@@ -96,31 +97,40 @@ class Leadership:
     @property
     def leading(self) -> bool:
         """Held, and renewed lately enough that nobody else can have begun."""
-        return self._leading and self._clock() - self._renewed_at < GIVE_UP_SECONDS
+        return self._leading and not self._resigned and self._clock() - self._renewed_at < GIVE_UP_SECONDS
 
     async def run(self) -> None:
         """Until cancelled or resigned."""
         while not self._resigned:
-            try:
-                await self._round()
-            except Conflict:
-                self._lose("somebody else was quicker")
-            except StokerError as error:
-                log.warning("the Lease %s could not be written: %s", self._lease.name, error)
+            async with self._writing:
+                await self._try_round()
             await self._sleep(RENEW_SECONDS)
 
     async def resign(self) -> None:
         """Give the Lease back, so that the next leader need not wait for it to run out, and run no more."""
         self._resigned = True
-        if not self._leading:
-            return
-        self._leading = False
         try:
-            current = await self._client.get(self._lease.path)
-            if current["spec"].get("holderIdentity") == self.identity:
-                await self._client.update(self._lease.path, self._body(current, holder="", seconds=1))
+            async with asyncio.timeout(GIVE_UP_SECONDS), self._writing:  # a renewal under way may have won it
+                if self._leading:
+                    await self._give_back()
+        except (StokerError, TimeoutError) as error:
+            log.warning("the Lease %s was not given back and has to run out: %s", self._lease.name, error)
+        self._leading = False
+
+    async def _give_back(self) -> None:
+        current = await self._client.get(self._lease.path)
+        if current["spec"].get("holderIdentity") == self.identity:
+            await self._client.update(self._lease.path, self._body(current, holder="", seconds=1))
+
+    async def _try_round(self) -> None:
+        if self._resigned:
+            return
+        try:
+            await self._round()
+        except Conflict:
+            self._lose("somebody else was quicker")
         except StokerError as error:
-            log.warning("the Lease %s was not given back: %s", self._lease.name, error)
+            log.warning("the Lease %s could not be written: %s", self._lease.name, error)
 
     async def _round(self) -> None:
         started = self._clock()

@@ -51,7 +51,7 @@ class Snapshot:
         self.clock = clock
         self.tenancy = tenancy = Tenancy(lambda: _complaint(self._tenancy_reflectors))
         self.fleet = fleet = Fleet(clock, tenancy, self.complaint)
-        self.waiting = waiting = WaitingPods()
+        self.waiting = waiting = WaitingPods(clock)
 
         def pod_changed(old: wire.Pod | None, new: wire.Pod | None) -> None:
             fleet.pod_changed(old, new)

@@ -61,8 +61,7 @@ class Stage:
 
     async def apply(self, objects: Sequence[dict[str, Any]]) -> None:
         """`kubectl apply`, server-side."""
-        text = yaml.safe_dump_all(objects, sort_keys=False)
-        await self.control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+        await apply(self.control_plane, objects)
 
     async def _start(self, programs: Programs, stack: AsyncExitStack) -> None:
         self._progress("starting etcd, kube-apiserver and kube-controller-manager")
@@ -116,7 +115,7 @@ class Stage:
         command = [sys.executable, "-m", "cli.main", "serve", "--roles", roles, "--kubeconfig", kubeconfig]
         command += ["--metrics-listen", f"{LOOPBACK}:{metrics_port}", "--time-scale", str(self.speed), *listen]
         log = self.control_plane.directory / "logs" / f"{name}.log"
-        return Process(name, command, log=log, check=_is_ready(metrics_port))
+        return Process(name, command, log=log, check=is_ready(metrics_port))
 
     def _as_in_the_lab(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] == "Deployment":
@@ -161,6 +160,12 @@ def _scheduler_binding() -> dict[str, Any]:
     return binding
 
 
+async def apply(control_plane: ControlPlane, objects: Sequence[dict[str, Any]]) -> None:
+    """`kubectl apply`, server-side."""
+    text = yaml.safe_dump_all(objects, sort_keys=False)
+    await control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=text)
+
+
 async def eventually(check: Check, complaint: str, deadline_seconds: float) -> None:
     """Ask `check` again and again until it holds; LabError with the complaint where it does not in time."""
     try:
@@ -171,7 +176,9 @@ async def eventually(check: Check, complaint: str, deadline_seconds: float) -> N
         raise LabError(f"within {deadline_seconds:.0f} s: {complaint}") from error
 
 
-def _is_ready(metrics_port: int) -> Check:
+def is_ready(metrics_port: int) -> Check:
+    """A check that asks a serving process of Stoker's once."""
+
     async def check() -> bool:
         timeout = aiohttp.ClientTimeout(total=CHECK_SECONDS)
         url = f"http://{LOOPBACK}:{metrics_port}/readyz"

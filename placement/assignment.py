@@ -1,9 +1,9 @@
 """Many pods at once, as one assignment: the plan with the least total seconds that the nodes have room for.
 
 Pods of higher priority are placed first. Among equals the group goes first that would lose most by missing its best
-nodes (Vogel's regret, between the tie of the best and the first node beyond it, not between two equal nodes); it
-places pods until its best has become worse by more than the tie, and then the regrets are compared anew. What this
-greedy choice got wrong, `placement.improvement` exchanges.
+nodes (Vogel's regret, between the tie of the best and the first node beyond it, not between two equal nodes), for what
+a pod of it takes of a node; it places pods until its best has become worse by more than the tie, and then the regrets
+are compared anew. What this greedy choice got wrong, `placement.improvement` exchanges.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Final
 
-from model.preferences import Preferences
 from model.score import TIE_SECONDS
-from placement.candidates import Candidates, Prospects
+from placement.candidates import CandidateLists, Candidates
 from placement.improvement import improve
-from placement.inputs import FleetState, GatedPod, GroupKey
+from placement.inputs import FleetState, GatedPod
 from placement.plan import Member, Plan
-from placement.tallies import Pull, Tallies
+from placement.strata import StrataOf
+from placement.tallies import Tallies
 from placement.window import Window
 
 REGRET_WITHOUT_CHOICE: Final = 1e9
@@ -36,19 +36,24 @@ class Assignment:
 
 
 class _Group:
-    """Pods with equal candidates and equal preferences, the earliest deadline first."""
+    """Pods with equal candidates and equal preferences, the earliest deadline first.
 
-    def __init__(self, members: Iterable[Member], window: Window) -> None:
+    `share` is what one of them takes of a node.
+    """
+
+    def __init__(self, members: Iterable[Member], window: Window, share: float) -> None:
         self.members = deque(sorted(members, key=lambda item: (item.wait_seconds, item.pod.uid)))
-        self.window = window
+        self._window = window
+        self._share = share
 
-    def regret(self) -> float:
+    def urgency(self) -> float:
+        """The regret for the share that is taken of a node; without a second choice, the larger pods first."""
         probe = self.members[-1]
-        best = self.window.best(probe)
+        best = self._window.best(probe)
         if best is None:
             return 0.0
-        beyond = self.window.beyond(probe)
-        return REGRET_WITHOUT_CHOICE if beyond is None else beyond - best
+        beyond = self._window.beyond(probe)
+        return REGRET_WITHOUT_CHOICE + self._share if beyond is None else (beyond - best) / self._share
 
     def place(self, plan: Plan) -> None:
         """Place pods until none is left, or no candidate, or the best is worse by more than the tie.
@@ -57,14 +62,13 @@ class _Group:
         longest.
         """
         probe = self.members[-1]
-        first = self.window.best(probe)
-        while first is not None and (name := self.window.choose(probe)) is not None:
-            is_warm = probe.candidates.is_warm(name)
-            plan.put(self.members.popleft() if is_warm else self.members.pop(), name)
+        first = self._window.best(probe)
+        while first is not None and (name := self._window.choose(probe)) is not None:
+            plan.put(self.members.popleft() if probe.candidates.is_warm(name) else self.members.pop(), name)
             if not self.members:
                 return
             probe = self.members[-1]
-            best = self.window.best(probe)
+            best = self._window.best(probe)
             if best is not None and best > first + TIE_SECONDS:
                 return
         self.members.clear()
@@ -72,48 +76,66 @@ class _Group:
 
 def assign(pods: Sequence[GatedPod], fleet: FleetState, now: float) -> Assignment:
     """Place as many of the pods as possible; the order in which pods and nodes are given does not matter."""
-    prospects, plan = Prospects(now), Plan(fleet)
-    candidates: dict[GroupKey, Candidates] = {}
-    for pod in pods:
-        if pod.group not in candidates:
-            candidates[pod.group] = Candidates(pod, fleet, prospects, now)
-    of_pod = {pod.uid: candidates[pod.group] for pod in pods}
-    tallies = Tallies(pods, fleet)
-    pulls = {pod.preferences: tallies.pulls(pod.preferences) for pod in pods}
-    members = [Member(pod, of_pod[pod.uid], tallies.counting(pod), pod.deadline - now) for pod in pods]
+    lists, plan = CandidateLists(fleet, now), Plan(fleet)
+    candidates = {pod.uid: lists.of(pod) for pod in pods}
+    groups = _Groups(pods, candidates, fleet, plan)
+    members = [Member(pod, candidates[pod.uid], groups.tallies.counting(pod), pod.deadline - now) for pod in pods]
     members.sort(key=lambda item: (-item.pod.priority, item.pod.uid))
     for _, level in groupby(members, key=lambda item: item.pod.priority):
         equals = list(level)
-        _place(_groups(equals, pulls, fleet, plan), plan)
+        _place(groups.of(equals), plan)
         improve(equals, plan)
-    return Assignment(plan, of_pod)
+    return Assignment(plan, candidates)
 
 
-def _groups(
-    members: Iterable[Member], pulls: dict[Preferences, tuple[Pull, ...]], fleet: FleetState, plan: Plan
-) -> list[_Group]:
-    """Group pods whose candidates are the same and whose preferences come to the same."""
-    by_key: dict[tuple[object, ...], list[Member]] = {}
-    for member in members:
-        wanted = member.pod.preferences
-        key = id(member.candidates), wanted.nodes, pulls[wanted]
-        by_key.setdefault(key, []).append(member)
-    return [
-        _Group(group, Window(group[0].pod, pulls[group[0].pod.preferences], fleet, plan)) for group in by_key.values()
-    ]
+class _Groups:
+    """Divides pods into groups; `tallies` count the pods that others prefer to be near or far from."""
+
+    def __init__(
+        self, pods: Sequence[GatedPod], candidates: dict[str, Candidates], fleet: FleetState, plan: Plan
+    ) -> None:
+        self.tallies = Tallies(pods, fleet)
+        self._pulls = {
+            preferences: self.tallies.pulls(preferences) for preferences in {pod.preferences for pod in pods}
+        }
+        self._candidates = candidates
+        self._strata = StrataOf(fleet)
+        self._fleet = fleet
+        self._plan = plan
+
+    def of(self, members: Iterable[Member]) -> list[_Group]:
+        by_key: dict[object, list[Member]] = {}
+        for member in members:
+            wanted = member.pod.preferences
+            key = id(member.candidates), wanted.nodes, self._pulls[wanted]
+            by_key.setdefault(key, []).append(member)
+        return [self._group(equals) for equals in by_key.values()]
+
+    def _group(self, members: list[Member]) -> _Group:
+        pod, candidates = members[0].pod, members[0].candidates
+        pulls = self._pulls[pod.preferences]
+        strata = self._strata.group(pod, candidates, pulls)
+        return _Group(members, Window(pulls, strata, self._fleet, self._plan), self._share(candidates))
+
+    def _share(self, candidates: Candidates) -> float:
+        """The largest share that a pod takes of what is free on the best candidate."""
+        if not candidates.ranked:
+            return 1.0
+        free = self._fleet.nodes[candidates.ranked[0][1]].free
+        return max((value / free[name] for name, value in candidates.amounts), default=1.0)
 
 
 def _place(groups: list[_Group], plan: Plan) -> None:
-    """The group with the greatest regret first; regrets are taken anew when a group's turn comes."""
-    queue = [(-group.regret(), index) for index, group in enumerate(groups)]
+    """The most urgent group first; urgency is judged anew when a group's turn comes."""
+    queue = [(-group.urgency(), index) for index, group in enumerate(groups)]
     heapq.heapify(queue)
     while queue:
         _, index = heapq.heappop(queue)
         group = groups[index]
-        regret = group.regret()
-        if queue and -regret > queue[0][0]:
-            heapq.heappush(queue, (-regret, index))
+        urgency = group.urgency()
+        if queue and -urgency > queue[0][0]:
+            heapq.heappush(queue, (-urgency, index))
             continue
         group.place(plan)
         if group.members:
-            heapq.heappush(queue, (-group.regret(), index))
+            heapq.heappush(queue, (-group.urgency(), index))

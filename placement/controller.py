@@ -1,9 +1,9 @@
 """The placement controller: the shell around `decide`, on the replica that leads.
 
 It looks at all waiting pods when one of them changed, when the fleet changed under a hold, and when a wait or a
-deadline ends. What it decided is written in the background; until the watch shows the write, the pod is `on its way`
-and its node's room is taken. Everything needed to go on stands in the pods themselves (gate, nomination, creation
-time), so a new leader starts with nothing.
+deadline ends. What it decided is written in the background; until the watch shows the write, the pod is under way and
+its node's room is taken. Everything needed to go on stands in the pods themselves (gate, nomination, creation time),
+so a new leader starts with nothing.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from cluster import wire
 from cluster.events import PodEvent
 from cluster.leases import Leadership
 from cluster.snapshot import Snapshot
 from cluster.waiting import has_our_gate
-from model import names
-from model.errors import Conflict, NotFound, StokerError
 from placement import metrics
 from placement.deadlines import deadline_of
 from placement.decision import decide, next_decision
+from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
-from placement.ownership import Ownership, own
+from placement.notices import Notices
+from placement.ownership import Fate, Ownership, is_ours, lost_by, own
 from placement.survey import Survey
 from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Verdict
 
@@ -40,16 +40,10 @@ SHORTEST_PAUSE_WALL_SECONDS: Final = 0.01
 LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 """Between two looks at leadership and deadlines when nothing happens."""
 
-RETRY_WALL_SECONDS: Final = 1.0
-WRITES_AT_ONCE: Final = 32
-
-
-@dataclass(frozen=True, slots=True)
-class _OnItsWay:
-    """A pod that was decided on at a resourceVersion; `node` is where it was nominated."""
-
-    version: str
-    node: str = ""
+NOMINATED: Final = "nominated"
+BY_OTHERS: Final = "nominated-by-others"
+LOST: Final = "nomination-lost"
+"""Outcomes besides the reasons for letting through."""
 
 
 class PlacementController:
@@ -65,17 +59,13 @@ class PlacementController:
         self._snapshot = snapshot
         self._gates = gates
         self._leadership = leadership
-        self._emit = emit
+        self._notices = Notices(emit)
         self._survey = Survey(snapshot)
         self._changed = asyncio.Event()
-        self._slots = asyncio.Semaphore(WRITES_AT_ONCE)
-        self._writes: set[asyncio.Task[None]] = set()
-        self._on_their_way: dict[str, _OnItsWay] = {}
-        self._first_seen: dict[str, float] = {}
-        self._told: dict[str, str] = {}
+        self._dispatch = Dispatch(self._changed.set)
         self._due = 0.0
         self._holds = False
-        snapshot.waiting.observers.append(self._changed.set)
+        snapshot.waiting.observers.append(self._pod_changed)
         snapshot.fleet.on_change(self._fleet_changed)
 
     async def run(self) -> None:
@@ -88,11 +78,12 @@ class PlacementController:
                 self._due = inf
                 if self._leadership.leading:
                     self._round()
-                spent = monotonic() - began
-                metrics.ROUND_SECONDS.observe(spent)
-                await asyncio.sleep(max(SHORTEST_PAUSE_WALL_SECONDS, spent))  # half of the time is left to others
+                    metrics.ROUND_SECONDS.observe(monotonic() - began)
+                else:
+                    metrics.GATED_PODS.clear()
+                await asyncio.sleep(max(SHORTEST_PAUSE_WALL_SECONDS, monotonic() - began))  # half is left to others
         finally:
-            await asyncio.gather(*self._writes, return_exceptions=True)
+            await self._dispatch.finish()
 
     async def _pause(self) -> None:
         """Until something waits to be decided on."""
@@ -104,152 +95,120 @@ class PlacementController:
             pass
         self._changed.clear()
 
+    def _pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        self._changed.set()
+        nominated = self._snapshot.fleet.node(old.status.nominated_node_name) if old else None
+        reason = lost_by(old, new, nominated)
+        if reason and self._leadership.leading:
+            metrics.NOMINATION_LOST.labels(reason).inc()
+
     def _fleet_changed(self) -> None:
-        """A node that somebody waits for may be warm now."""
+        """A node that somebody waits for, or is nominated to, may not be what it was."""
         if self._holds:
             self._changed.set()
 
     def _round(self) -> None:
-        """Decide on every pod that waits and is not on its way."""
-        now = self._snapshot.clock.now()
-        waiting = self._snapshot.waiting.pods
-        self._forget(waiting)
-        for uid in waiting:
-            self._first_seen.setdefault(uid, now)
-        pods = [pod for uid, pod in waiting.items() if not self._is_on_its_way(uid, pod)]
-        gated = []
-        for pod in pods:
-            if pod.status.nominated_node_name:
+        """Decide on every pod that waits and is not under way."""
+        now, waiting = self._snapshot.clock.now(), self._snapshot.waiting.pods
+        self._dispatch.settle(waiting)
+        self._notices.forget(waiting)
+        pods = [pod for pod in waiting.values() if not self._dispatch.holds(pod)]
+        gated = [pod for pod in pods if not pod.status.nominated_node_name]
+        nominated = [pod for pod in pods if pod.status.nominated_node_name]
+        is_reliable = self._snapshot.complaint() is None
+        for pod in nominated:
+            if is_reliable or (has_our_gate(pod) and now >= self._deadline(pod)):
                 self._keep(pod)
-            elif has_our_gate(pod):
-                gated.append(pod)
-        verdicts = self._verdicts(gated, now)
+        verdicts = self._verdicts(gated, now) if is_reliable else self._by_deadline(gated, now)
         for pod in gated:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = [verdict for verdict in verdicts.values() if isinstance(verdict, Hold)]
-        self._holds = bool(held)
-        self._due = next_decision(held, (self._deadline(pod) for pod in gated))
-        self._gauge(held)
+        self._holds = bool(held or nominated)
+        self._due = next_decision(held, (self._deadline(pod) for pod in pods if has_our_gate(pod)))
+        self._gauge(held, undecided=len(gated) - len(verdicts))
 
     def _verdicts(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
-        """By the forecast; where the snapshot cannot be relied on, by the deadline alone."""
         if not gated:
             return {}
-        if self._snapshot.complaint() is None:
-            return self._decide(gated, now)
-        return self._overdue(gated, now)
-
-    def _decide(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
-        """A mistake of ours must hold no pod beyond its deadline: whatever goes wrong, deadlines still open gates."""
         try:
-            placed = {uid: item.node for uid, item in self._on_their_way.items() if item.node}
             pods = self._survey.gated(gated)
-            return decide(pods, self._survey.fleet(pods, placed), now)
+            return decide(pods, self._survey.fleet(pods, self._dispatch.nominated), now)
         except Exception:
-            log.exception("deciding on the waiting pods failed; only deadlines open gates")
-            metrics.WRITE_ERRORS.labels("decide").inc()
-            return self._overdue(gated, now)
+            # A pod that we stumble over must not keep all others behind their gates.
+            metrics.ROUND_ERRORS.inc()
+            log.exception("deciding failed; gates are opened by their deadlines alone")
+            return self._by_deadline(gated, now)
 
-    def _overdue(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
+    def _by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
+        """Where nothing else can be relied on."""
         overdue = LetThrough(LetThroughReason.DEADLINE)
         return {pod.metadata.uid: overdue for pod in gated if now >= self._deadline(pod)}
 
     def _deadline(self, pod: wire.Pod) -> float:
-        return deadline_of(pod, self._snapshot.tenancy.profile, self._snapshot.clock)
+        snapshot = self._snapshot
+        first_seen = snapshot.waiting.first_seen.get(pod.metadata.uid)
+        return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
 
     def _keep(self, pod: wire.Pod) -> None:
         """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold."""
-        fate = own(pod, self._snapshot.fleet.node(pod.status.nominated_node_name))
+        node = pod.status.nominated_node_name
+        fate = own(pod, self._snapshot.fleet.node(node))
         if fate.action is Ownership.FINISH:
-            self._write(pod, self._gates.finish(pod), "finish", pod.status.nominated_node_name)
+            outcome = NOMINATED if is_ours(pod) else BY_OTHERS
+            done = self._opened(pod, outcome)
+            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, node))
         elif fate.action is Ownership.CLEAR:
-            metrics.NOMINATION_LOST.labels(fate.reason).inc()
-            self._tell(pod, "NominationCleared", f"node {pod.status.nominated_node_name}: {fate.describe()}")
-            write = self._gates.let_through(pod) if has_our_gate(pod) else self._gates.clear(pod)
-            self._write(pod, write, "clear")
+            self._clear(pod, fate)
+
+    def _clear(self, pod: wire.Pod, fate: Fate) -> None:
+        opened = self._opened(pod, LOST) if has_our_gate(pod) else None
+
+        def done() -> None:
+            self._notices.cleared(pod, fate)
+            if opened is not None:
+                opened()
+
+        work = self._gates.clear if opened is None else self._gates.let_through
+        self._dispatch.send(Write(pod, partial(work, pod), "clear", done))
 
     def _carry_out(self, pod: wire.Pod, verdict: Verdict | None) -> None:
         match verdict:
             case Nominate():
-                text = verdict.forecast.to_json()
-                self._write(pod, self._gates.nominate(pod, verdict.node, text), "nominate", verdict.node)
-                self._opened(pod, "nominated")
-                self._tell(pod, "Nominated", verdict.describe(), text)
+                done = self._opened(pod, NOMINATED, verdict)
+                work = partial(self._gates.nominate, pod, verdict.node, verdict.forecast.to_json())
+                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node))
             case LetThrough():
-                self._write(pod, self._gates.let_through(pod), "let-through")
-                self._opened(pod, verdict.reason.value)
-                self._tell(pod, "GateOpened", verdict.describe())
+                done = self._opened(pod, verdict.reason.value, verdict)
+                self._dispatch.send(Write(pod, partial(self._gates.let_through, pod), "let-through", done))
             case Hold():
                 self._hold(pod, verdict)
 
     def _hold(self, pod: wire.Pod, verdict: Hold) -> None:
-        """Tell once for each node and reason what the pod waits for, on the pod and by an event."""
-        subject = f"{verdict.waits_for} {verdict.reason}"
-        if self._told.get(pod.metadata.uid) == subject:
+        if not self._notices.is_news(pod, verdict):
             return
-        self._told[pod.metadata.uid] = subject
-        text = verdict.forecast.to_json()
-        left = self._deadline(pod) - self._snapshot.clock.now()
-        self._write(pod, self._gates.annotate(pod, text), "annotate")
-        self._tell(pod, "Held", f"{verdict.describe()}; the gate opens in {left:.0f} s in any case", text)
 
-    def _opened(self, pod: wire.Pod, outcome: str) -> None:
-        metrics.PLACEMENTS.labels(outcome).inc()
-        now = self._snapshot.clock.now()
-        metrics.HOLD_SECONDS.labels(outcome).observe(now - self._first_seen.get(pod.metadata.uid, now))
+        def done() -> None:
+            self._notices.held(pod, verdict, self._deadline(pod) - self._snapshot.clock.now())
 
-    def _tell(self, pod: wire.Pod, reason: str, message: str, forecast: str = "") -> None:
-        annotations = ((names.FORECAST_ANNOTATION, forecast),) if forecast else ()
-        metadata = pod.metadata
-        log.info("%s", reason, extra={"fields": {"pod": metadata.key, "why": message}})
-        self._emit(PodEvent(metadata.namespace, metadata.name, metadata.uid, reason, message, annotations))
+        work = partial(self._gates.annotate, pod, verdict.forecast.to_json())
+        self._dispatch.send(Write(pod, work, "annotate", done))
 
-    def _write(self, pod: wire.Pod, write: Coroutine[Any, Any, Any], kind: str, node: str = "") -> None:
-        """In the background; the pod is not decided on again before the watch shows it changed."""
-        self._on_their_way[pod.metadata.uid] = _OnItsWay(pod.metadata.resource_version, node)
-        task = asyncio.create_task(self._finish_write(pod, write, kind))
-        self._writes.add(task)
-        task.add_done_callback(self._writes.discard)
+    def _opened(self, pod: wire.Pod, outcome: str, verdict: Nominate | LetThrough | None = None) -> Callable[[], None]:
+        """What is to be counted and told when the gate is open."""
+        first_seen = self._snapshot.waiting.first_seen.get(pod.metadata.uid, inf)
 
-    async def _finish_write(self, pod: wire.Pod, write: Coroutine[Any, Any, Any], kind: str) -> None:
-        try:
-            async with self._slots:
-                await write
-        except (Conflict, NotFound) as error:
-            # Edited, bound or deleted meanwhile: the watch brings what it is now, if it is at all.
-            metrics.WRITE_ERRORS.labels("conflict").inc()
-            log.info("%s of pod %s was overtaken: %s", kind, pod.metadata.key, error)
-            self._retry(pod)
-        except StokerError as error:
-            metrics.WRITE_ERRORS.labels(kind).inc()
-            log.warning("%s of pod %s failed and is tried again: %s", kind, pod.metadata.key, error)
-            self._retry(pod)
+        def done() -> None:
+            metrics.PLACEMENTS.labels(outcome).inc()
+            metrics.HOLD_SECONDS.labels(outcome).observe(max(0.0, self._snapshot.clock.now() - first_seen))
+            if verdict is not None:
+                self._notices.opened(pod, verdict)
 
-    def _retry(self, pod: wire.Pod) -> None:
-        def again() -> None:
-            self._on_their_way.pop(pod.metadata.uid, None)
-            self._told.pop(pod.metadata.uid, None)
-            self._changed.set()
+        return done
 
-        asyncio.get_running_loop().call_later(RETRY_WALL_SECONDS, again)
-
-    def _is_on_its_way(self, uid: str, pod: wire.Pod) -> bool:
-        """Decided on, and not seen changed since; a nomination is over when the gate is seen open."""
-        item = self._on_their_way.get(uid)
-        if item is None:
-            return False
-        if item.node and has_our_gate(pod):
-            return True  # between the two writes of a nomination
-        return item.version == pod.metadata.resource_version
-
-    def _forget(self, waiting: dict[str, wire.Pod]) -> None:
-        for remembered in (self._on_their_way, self._first_seen, self._told):
-            for uid in remembered.keys() - waiting.keys():
-                del remembered[uid]
-
-    def _gauge(self, held: list[Hold]) -> None:
+    def _gauge(self, held: list[Hold], undecided: int) -> None:
         metrics.GATED_PODS.clear()
         reasons = Counter(verdict.reason.value for verdict in held)
-        reasons["on-their-way"] = len(self._on_their_way)
+        reasons["on-their-way"] = len(self._dispatch)
+        reasons["undecided"] = undecided
         for reason, count in reasons.items():
             metrics.GATED_PODS.labels(reason).set(count)

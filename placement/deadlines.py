@@ -1,4 +1,4 @@
-"""When a gate of ours is opened in any case: a pure function of the pod's creation and its profile."""
+"""When a gate of ours is opened in any case: it follows from the pod's creation and its profile alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,24 @@ LONGEST_HOLD_SECONDS: Final = 120
 """For a pod whose profile is not to be had (deleted since): the default of `maxHoldSeconds`."""
 
 
-def deadline_of(pod: wire.Pod, profile: Callable[[str], TenantProfile | None], clock: Clock) -> float:
+def creation_of(pod: wire.Pod, clock: Clock, first_seen: float | None = None) -> float:
+    """The instant of a pod's creation, never later than it was but for a watch's delay.
+
+    The API cuts it to whole seconds. Whoever saw the pod within that second (or, with a clock behind the API server's,
+    before it) knows better; to others it is the second's beginning, so that nobody waits beyond a deadline.
+    """
+    text = pod.metadata.creation_timestamp
+    earliest, latest = clock.earliest(text), clock.instant(text)
+    seen = clock.now() if first_seen is None else first_seen
+    if earliest is None or latest is None:
+        return seen
+    return seen if first_seen is not None and seen < latest else earliest
+
+
+def deadline_of(
+    pod: wire.Pod, profile: Callable[[str], TenantProfile | None], clock: Clock, first_seen: float | None = None
+) -> float:
     """The instant, from the pod's creation on, so that it survives restarts of whoever watches over it."""
-    created = clock.instant(pod.metadata.creation_timestamp) or clock.now()
     found = profile(pod.metadata.annotations.get(names.PROFILE_ANNOTATION, ""))
-    return created + (found.spec.max_hold_seconds if found else LONGEST_HOLD_SECONDS)
+    longest = found.spec.max_hold_seconds if found else LONGEST_HOLD_SECONDS
+    return creation_of(pod, clock, first_seen) + longest

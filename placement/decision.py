@@ -10,7 +10,6 @@ from model.nodes import NodeFacts
 from placement.assignment import assign
 from placement.candidates import Candidates
 from placement.inputs import FleetState, GatedPod
-from placement.plan import with_start
 from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Verdict
 
 
@@ -30,15 +29,12 @@ def decide(pods: Iterable[GatedPod], fleet: FleetState, now: float) -> dict[str,
         else:
             verdicts[pod.uid] = early
     assignment = assign(open_pods, fleet, now)
-    facts: dict[str, NodeFacts] = {}
-    for pod in sorted(open_pods, key=lambda item: (-item.priority, item.deadline, item.uid)):
-        name = assignment.plan.placed.get(pod.uid)
-        if name is None:
-            verdicts[pod.uid] = LetThrough(assignment.candidates[pod.uid].reason_for_none)
-            continue
-        node = facts.get(name, fleet.nodes[name].facts)
-        verdicts[pod.uid] = _placed(pod, node, assignment.candidates[pod.uid], fleet, now)
-        facts[name] = with_start(node, pod)
+    for pod in open_pods:
+        candidates = assignment.candidates[pod.uid]
+        if pod.uid in assignment.plan.placed:
+            verdicts[pod.uid] = _placed(pod, assignment.plan.facts_for(pod.uid), candidates, fleet, now)
+        else:
+            verdicts[pod.uid] = LetThrough(candidates.openings.reason_for_none)
     return verdicts
 
 
@@ -62,7 +58,7 @@ def _let_through_unseen(pod: GatedPod, now: float) -> LetThrough | None:
 def _placed(pod: GatedPod, node: NodeFacts, candidates: Candidates, fleet: FleetState, now: float) -> Nominate | Hold:
     """The verdict on a pod that the plan places on a node, in the state in which the pods before it leave the node."""
     told = forecast(pod.needs, node, pod.profile.spec, fleet.sizes, now)
-    way = candidates.prospects[node.name]
+    way = candidates.openings.prospects[node.name]
     if way.stage is None:
         return Nominate(told)
     return Hold(way.stage, told, now + way.until_warm_seconds, candidates.seconds(node))

@@ -9,7 +9,7 @@ have. The work is bounded by steps, not by time, so that equal inputs have equal
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final
 
 from model.score import TIE_SECONDS
@@ -22,7 +22,7 @@ NODES_TRIED: Final = 6
 """Nodes that each of them is tried on, the best first."""
 
 STEPS_PER_EXCHANGE: Final = 3_000
-STEPS_IN_ALL: Final = 6_000
+STEPS_IN_ALL: Final = 4_000
 """Placements tried, in one exchange and in all of one level of priority: some tenths of a second at most."""
 
 UNPLACED_SECONDS: Final = 1e6
@@ -30,41 +30,48 @@ UNPLACED_SECONDS: Final = 1e6
 
 LEAST_GAIN_SECONDS: Final = 0.001
 
+MOST_EXCHANGES: Final = 60
+"""Exchanges tried in one level of priority."""
+
 
 def improve(members: Sequence[Member], plan: Plan) -> None:
     """Improve the placement of pods of equal priority in `plan`."""
     if len(members) <= MOST_EXCHANGED:
         _Exchange(members, plan, STEPS_PER_EXCHANGE).run()
         return
-    steps = STEPS_IN_ALL
-    tried: set[tuple[int, str | None]] = set()
+    steps, exchanges = STEPS_IN_ALL, MOST_EXCHANGES
+    tried: set[tuple[int, int]] = set()
     for member in members:
-        name = plan.placed.get(member.pod.uid)
-        kind = id(member.candidates), name
-        if steps <= 0 or kind in tried or not _could_be_better(member, plan):
+        behind = _seconds_behind(member, plan)
+        kind = id(member.candidates), round(behind)
+        if behind <= TIE_SECONDS or kind in tried:
             continue
         tried.add(kind)
         if partners := _partners(member, members, plan):
             exchange = _Exchange([member, *partners], plan, min(steps, STEPS_PER_EXCHANGE))
             if exchange.run():
                 tried.clear()
-            steps -= exchange.steps
+            steps, exchanges = steps - exchange.steps, exchanges - 1
+            if steps <= 0 or not exchanges:
+                return
 
 
-def _could_be_better(member: Member, plan: Plan) -> bool:
-    """Whether the pod is more than the tie behind what its best node offered before anything was placed."""
-    ranked, name = member.candidates.ranked, plan.placed.get(member.pod.uid)
-    if not ranked or name is None:
-        return bool(ranked)
-    return member.candidates.seconds(plan.facts(name)) - ranked[0][0] > TIE_SECONDS
+def _seconds_behind(member: Member, plan: Plan) -> float:
+    """How far the pod is behind what its best node offered before anything was placed."""
+    candidates, name = member.candidates, plan.placed.get(member.pod.uid)
+    if not candidates.ranked:
+        return 0.0
+    seconds = UNPLACED_SECONDS if name is None else candidates.seconds(plan.facts(name))
+    return seconds - candidates.ranked[0][0]
 
 
 def _partners(member: Member, members: Sequence[Member], plan: Plan) -> list[Member]:
-    """Pods of other groups on nodes that the pod would rather have; of each group and node one, least attached first."""
+    """Pods of other groups on nodes that the pod would rather have; of each group and node one."""
     here = plan.placed.get(member.pod.uid)
     bound = UNPLACED_SECONDS if here is None else member.candidates.seconds(plan.facts(here))
     found: dict[tuple[int, str], tuple[float, str, Member]] = {}
-    ranks = {name: seconds for seconds, name in member.candidates.ranked if seconds < bound - LEAST_GAIN_SECONDS}
+    better = takewhile(lambda item: item[0] < bound - LEAST_GAIN_SECONDS, member.candidates.ranked)
+    ranks = {name: seconds for seconds, name in better}
     for other in members:
         name = plan.placed.get(other.pod.uid)
         if name is None or other.candidates is member.candidates or name not in ranks:
@@ -75,12 +82,18 @@ def _partners(member: Member, members: Sequence[Member], plan: Plan) -> list[Mem
     return [item[-1] for item in sorted(found.values(), key=lambda item: item[:2])][: MOST_EXCHANGED - 1]
 
 
+def _longest_seconds(member: Member) -> tuple[float, str]:
+    """The order in which pods are put back: on one node, the pod with the shorter pulls goes first."""
+    ranked = member.candidates.ranked
+    return (ranked[-1][0] if ranked else 0.0), member.pod.uid
+
+
 class _Exchange:
     """Branch and bound over the placements of a few pods, within a bound of steps."""
 
     def __init__(self, members: Iterable[Member], plan: Plan, most_steps: int) -> None:
         self._plan = plan
-        self._members = list(members)
+        self._members = sorted(members, key=_longest_seconds)
         self._most_steps = most_steps
         self.steps = 0
         self._best_seconds = 0.0
@@ -96,10 +109,7 @@ class _Exchange:
                 plan.take(member)
         self._best, self._best_seconds = before, self._cost_of(before) - LEAST_GAIN_SECONDS
         least = [self._least(member) for member in self._members]
-        order = sorted(range(len(self._members)), key=lambda index: (-least[index], self._members[index].pod.uid))
-        self._members = [self._members[index] for index in order]
-        rest = [least[index] for index in order]
-        self._descend(0, 0.0, [sum(rest[index:]) for index in range(len(rest) + 1)])
+        self._descend(0, 0.0, [sum(least[index:]) for index in range(len(least) + 1)])
         self._carry_out(self._best)
         return self._best is not before
 
@@ -123,7 +133,7 @@ class _Exchange:
         """The best nodes for a member as the plan stands; ranked order ends the search where no later one can win."""
         choices: list[tuple[float, str]] = []
         for seconds, name in member.candidates.ranked:
-            if len(choices) >= NODES_TRIED and seconds > choices[NODES_TRIED - 1][0]:
+            if len(choices) >= NODES_TRIED and seconds >= choices[NODES_TRIED - 1][0]:
                 break
             weighed = self._plan.weighed_seconds(member, name)
             if weighed is not None:

@@ -13,8 +13,6 @@ from model.requirements import NodeTraits, Requirements
 from model.selectors import PodIdentity, PodSelector
 from model.terms import ImageSizes
 
-GroupKey = tuple[PodNeeds, Requirements, str]
-
 
 @dataclass(frozen=True, slots=True)
 class GatedPod:
@@ -35,11 +33,6 @@ class GatedPod:
     def deadline(self) -> float:
         """When the gate is opened in any case; the same after a restart of ours, as it follows from the pod alone."""
         return self.created + self.profile.spec.max_hold_seconds
-
-    @property
-    def group(self) -> GroupKey:
-        """Pods of one group can start on the same nodes in the same seconds."""
-        return self.needs, self.requirements, self.profile.name
 
 
 @dataclass(frozen=True, slots=True)

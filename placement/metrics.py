@@ -31,4 +31,8 @@ ROUND_SECONDS: Final = Histogram(
     "Seconds that deciding on all waiting pods took.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
+ROUND_ERRORS: Final = Counter(
+    "stoker_placement_round_errors_total",
+    "Rounds that failed by a mistake of Stoker's: gates are then opened by their deadlines alone.",
+)
 LEADING: Final = Gauge("stoker_leading", "1 on the replica whose controllers work.")

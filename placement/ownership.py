@@ -2,7 +2,8 @@
 
 Autoscalers take a nominated pod for served, and the scheduler itself never clears the nomination of a pod with
 preemptionPolicy Never (measured on v1.36.3). So a nomination of ours that came to nothing is cleared at once. Ours is
-what the forecast's annotation names: kube-scheduler nominates too, where it preempts, and that is left to it.
+what the forecast's annotation names: kube-scheduler nominates too, where it preempts, and so may others; that is left
+to them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class LostReason(StrEnum):
     NODE_CORDONED = "node-cordoned"
     NODE_NOT_READY = "node-not-ready"
     NO_LONGER_FITS = "no-longer-fits"
+    BOUND_ELSEWHERE = "bound-elsewhere"
 
 
 _SENTENCES = {
@@ -41,6 +43,7 @@ _SENTENCES = {
     LostReason.NODE_CORDONED: "the node was cordoned",
     LostReason.NODE_NOT_READY: "the node is not ready any more",
     LostReason.NO_LONGER_FITS: "the pod no longer fits there; another was quicker",
+    LostReason.BOUND_ELSEWHERE: "the scheduler bound the pod to another node",
 }
 
 
@@ -60,18 +63,36 @@ class _Told(msgspec.Struct):
 def own(pod: wire.Pod, node: NodeFacts | None) -> Fate:
     """The fate of an unbound pod's nomination; `node` is the nominated one as it is now, None where it is gone.
 
-    With our gate still closed, the nomination is half of a placement that was interrupted: the other half is done if
-    the node still takes pods. With the gate open, it is the scheduler's turn until it says Unschedulable.
+    Where the node takes no pods any more, it is cleared. Else, with our gate still closed, it is half of a placement
+    that was interrupted, and the other half is done; with the gate open, it is the scheduler's turn until it says
+    Unschedulable. Of another's nomination nothing is our business but the gate.
     """
     if not is_ours(pod):
-        return Fate(Ownership.LEAVE)
-    lost = _lost(node)
+        return Fate(Ownership.FINISH if has_our_gate(pod) else Ownership.LEAVE)
+    if lost := _lost(node):
+        return Fate(Ownership.CLEAR, lost)
     if has_our_gate(pod):
-        return Fate(Ownership.CLEAR, lost) if lost else Fate(Ownership.FINISH)
+        return Fate(Ownership.FINISH)
     scheduled = condition(pod.status.conditions, "PodScheduled")
     if scheduled is None or scheduled.status != "False" or scheduled.reason != "Unschedulable":
         return Fate(Ownership.LEAVE)
-    return Fate(Ownership.CLEAR, lost or LostReason.NO_LONGER_FITS)
+    return Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
+
+
+def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) -> str:
+    """Why a nomination of ours ended with this change of its pod; empty where it lasts, or ended in its binding.
+
+    Whoever ended it: ourselves, or kube-scheduler, which clears what it cannot bind, or binds it to another node. A
+    nomination ends with its pod's deletion as well, and that is no loss. `node` is the nominated one as it is now.
+    """
+    if old is None or new is None or old.metadata.uid != new.metadata.uid or new.metadata.deletion_timestamp:
+        return ""
+    nominated = old.status.nominated_node_name
+    if not nominated or not is_ours(old):
+        return ""
+    if new.spec.node_name:
+        return "" if new.spec.node_name == nominated else LostReason.BOUND_ELSEWHERE
+    return "" if new.status.nominated_node_name == nominated else _lost(node) or LostReason.NO_LONGER_FITS
 
 
 def is_ours(pod: wire.Pod) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from model.nodes import NodeFacts
 from model.resources import lacking, reduced
@@ -26,6 +27,14 @@ class Member:
         """What is left until its deadline."""
 
 
+class _State(NamedTuple):
+    """A node as it was before a member was put on it."""
+
+    member: Member
+    facts: NodeFacts
+    free: Mapping[str, int]
+
+
 class Plan:
     """Placements so far, and each node as they leave it: its room, its starts, its pulls."""
 
@@ -33,27 +42,31 @@ class Plan:
         self._fleet = fleet
         self._facts: dict[str, NodeFacts] = {}
         self._free: dict[str, Mapping[str, int]] = {}
-        self._members: dict[str, list[Member]] = {}
+        self._history: dict[str, list[_State]] = {}
         self.placed: dict[str, str] = {}
         """The node of each placed pod, by its uid."""
 
     def facts(self, name: str) -> NodeFacts:
-        return self._facts.get(name) or self._fleet.nodes[name].facts
+        return self._facts[name] if name in self._facts else self._fleet.nodes[name].facts
 
-    def free(self, name: str) -> Mapping[str, int]:
-        return self._free.get(name) or self._fleet.nodes[name].free
+    def facts_for(self, uid: str) -> NodeFacts:
+        """The node of a placed pod as the pods put there before it leave it."""
+        return next(state.facts for state in self._history[self.placed[uid]] if state.member.pod.uid == uid)
 
-    def members(self, name: str) -> list[Member]:
-        """The pods placed on a node, in the order they were."""
-        return self._members.get(name, [])
+    def is_changed(self, name: str) -> bool:
+        """Whether anything was placed on the node, even if it was taken away again."""
+        return name in self._facts
 
     def seconds(self, member: Member, name: str) -> float | None:
         """What one more pod takes on a candidate; None where it has no room, or is not warm before the deadline."""
         candidates = member.candidates
-        way = candidates.prospects.get(name)
-        if way is None or way.until_warm_seconds > member.wait_seconds or lacking(candidates.amounts, self.free(name)):
+        if name not in candidates.at_first or candidates.waits.get(name, 0.0) > member.wait_seconds:
             return None
-        return candidates.seconds(self.facts(name))
+        if name not in self._facts:
+            return candidates.at_first[name]
+        if lacking(candidates.amounts, self._free[name]):
+            return None
+        return candidates.seconds(self._facts[name])
 
     def weighed_seconds(self, member: Member, name: str) -> float | None:
         """The same, plus the tie for a start beyond the budget and for a wait: neither is chosen for less."""
@@ -69,24 +82,28 @@ class Plan:
 
     def put(self, member: Member, name: str) -> None:
         self.placed[member.pod.uid] = name
-        self._members.setdefault(name, []).append(member)
-        self._free[name] = reduced(self.free(name), member.candidates.amounts)
-        self._facts[name] = with_start(self.facts(name), member.pod)
+        self._append(member, name)
         for tally in member.tallies:
             tally.add(self._fleet.nodes[name].traits, 1)
 
-    def take(self, member: Member) -> str:
-        """Undo a placement; tells where it was."""
+    def take(self, member: Member) -> None:
+        """Undo a placement; those after it on the node stay, as if it had never been."""
         name = self.placed.pop(member.pod.uid)
-        node, members = self._fleet.nodes[name], self._members[name]
-        members.remove(member)
-        free, facts = node.free, node.facts
-        for other in members:
-            free, facts = reduced(free, other.candidates.amounts), with_start(facts, other.pod)
-        self._free[name], self._facts[name] = free, facts
+        history = self._history[name]
+        index = next(index for index, state in enumerate(history) if state.member is member)
+        later = [state.member for state in history[index + 1 :]]
+        _, self._facts[name], self._free[name] = history[index]
+        del history[index:]
         for tally in member.tallies:
-            tally.add(node.traits, -1)
-        return name
+            tally.add(self._fleet.nodes[name].traits, -1)
+        for other in later:
+            self._append(other, name)
+
+    def _append(self, member: Member, name: str) -> None:
+        facts, free = self.facts(name), self._free.get(name, self._fleet.nodes[name].free)
+        self._history.setdefault(name, []).append(_State(member, facts, free))
+        self._facts[name] = with_start(facts, member.pod)
+        self._free[name] = reduced(free, member.candidates.amounts)
 
 
 def with_start(node: NodeFacts, pod: GatedPod) -> NodeFacts:

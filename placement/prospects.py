@@ -51,25 +51,21 @@ class Prospect(msgspec.Struct, frozen=True, gc=False):
     stage: HoldReason | None = None
 
 
-_WARM: Final = Prospect(0.0)
-
-
 def prospect(node: NodeFacts, handler: str, profile: ProfileSpec, now: float) -> Prospect | None:
     """None where the handler is absent, or where what is missing is not on its way or long overdue."""
     runtime = runtime_on(node, handler, now)
     boot = _seconds_to_boot(node, now)
     if boot is None or runtime.state is RuntimeState.ABSENT:
         return None
-    if runtime.state is RuntimeState.UNKNOWN:
-        return None if boot else Prospect(0.0, runtime_term(node, runtime, now).seconds)
     if runtime.state is RuntimeState.INSTALLING:
         return _installing(node, profile, boot, now)
+    unknown = runtime_term(node, runtime, now).seconds
     settle = _seconds_to_settle(node, runtime, profile, now)
-    if settle is None:
+    if settle is None or (boot and unknown):
         return None
     if boot:
         return Prospect(boot + settle, stage=HoldReason.BOOTING)
-    return Prospect(settle, stage=HoldReason.SETTLING) if settle else _WARM
+    return Prospect(settle, unknown, HoldReason.SETTLING if settle else None)
 
 
 def seconds_to_lose_taints(node: NodeFacts, now: float) -> float | None:
@@ -89,6 +85,7 @@ class StartSeconds:
         self._pulls_on_node = not profile.peer_pods.enabled
         self._fixed = sandbox_term(pod, profile).seconds + init_term(pod, profile).seconds + ready_term(profile).seconds
         self._application: dict[str, float] = {}
+        self._pull: dict[tuple[object, ...], float] = {}
 
     def on(self, node: NodeFacts) -> float:
         application = self._application.get(node.architecture)
@@ -96,8 +93,17 @@ class StartSeconds:
             application = self._application[node.architecture] = application_term(node, self._profile).seconds
         seconds = self._fixed + application
         if not (self._pulls_on_node and self._images <= node.images):
-            seconds += pull_term(self._pod, node, self._profile, self._sizes).seconds
+            seconds += self._pull_on(node)
         return seconds + contention_term(node, self._profile).seconds if node.starting else seconds
+
+    def _pull_on(self, node: NodeFacts) -> float:
+        """Worked out once for nodes that look the same to a pull."""
+        present = self._images & node.images
+        key = present, node.architecture, node.pulling, node.smallest_reported_bytes, node.images_reported
+        seconds = self._pull.get(key)
+        if seconds is None:
+            seconds = self._pull[key] = pull_term(self._pod, node, self._profile, self._sizes).seconds
+        return seconds
 
 
 def _seconds_to_boot(node: NodeFacts, now: float) -> float | None:

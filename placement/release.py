@@ -14,20 +14,25 @@ from cluster.client import ApiClient
 from cluster.clock import Clock
 from cluster.waiting import has_our_gate
 from model import names
-from model.errors import Conflict, InvalidProfile, NotFound
+from model.errors import Conflict, InvalidProfile, NotFound, StokerError
 from model.profiles import TenantProfile
 from placement.deadlines import deadline_of
 from placement.gates import GateKeeper
 
 log = logging.getLogger(__name__)
 
+FAILED: Final = "failed"
 PAGE_SIZE: Final = 500
 PROFILES: Final = f"/apis/{names.API_VERSION}/tenantprofiles"
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What became of one gated pod: `opened`, `not-due`, `would-open` (dry run), or `changed` (edited or gone)."""
+    """What became of one gated pod.
+
+    `outcome` is `opened`, `not-due`, `would-open` (dry run), `changed` (edited or gone meanwhile) or `failed`;
+    `overdue_seconds` is negative for what is left until the deadline.
+    """
 
     namespace: str
     name: str
@@ -36,7 +41,10 @@ class Release:
 
 
 async def release(client: ApiClient, clock: Clock, *, everything: bool, dry_run: bool) -> list[Release]:
-    """Open the gates whose deadline has passed, or all of them; those of others stay."""
+    """Open the gates whose deadline has passed, or all of them; those of others stay.
+
+    A pod that the API server refuses to change does not keep the others from being opened.
+    """
     profiles = await _profiles(client)
     results = []
     async for pod in _gated_pods(client):
@@ -44,7 +52,7 @@ async def release(client: ApiClient, clock: Clock, *, everything: bool, dry_run:
         outcome = "not-due" if overdue < 0 and not everything else "would-open"
         if outcome == "would-open" and not dry_run:
             outcome = await _open(client, pod)
-        results.append(Release(pod.metadata.namespace, pod.metadata.name, outcome, overdue))
+        results.append(Release(pod.metadata.namespace, pod.metadata.name, outcome, round(overdue, 1)))
     return results
 
 
@@ -54,6 +62,9 @@ async def _open(client: ApiClient, pod: wire.Pod) -> str:
     except (Conflict, NotFound) as error:
         log.info("left alone: %s", error)
         return "changed"
+    except StokerError as error:
+        log.error("%s stays gated: %s", pod.metadata.key, error)  # noqa: TRY400 - what was refused, not where
+        return FAILED
     return "opened"
 
 
@@ -74,9 +85,12 @@ async def _gated_pods(client: ApiClient) -> AsyncIterator[wire.Pod]:
 
 
 async def _profiles(client: ApiClient) -> dict[str, TenantProfile]:
-    """Those that can be read; without its profile a pod has the default deadline."""
-    found = {}
-    page = msgspec.json.decode(await client.get_bytes(PROFILES), type=wire.ObjectList)
+    """Those that can be read; without its profile, or without the CRD, a pod has the default deadline."""
+    found: dict[str, TenantProfile] = {}
+    try:
+        page = msgspec.json.decode(await client.get_bytes(PROFILES), type=wire.ObjectList)
+    except NotFound:
+        return found
     for raw in page.items:
         item = msgspec.json.decode(raw, type=wire.TenantProfile)
         try:

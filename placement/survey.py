@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Final
 
 from cluster import wire
 from cluster.demands import amounts_of, identity_of, preferences_of, requirements_of, unjudged
@@ -16,14 +17,17 @@ from model.profiles import ProfileSpec, TenantProfile
 from model.requirements import Requirements
 from model.resources import Amounts, reduced
 from model.selectors import PodSelector
-from placement.deadlines import LONGEST_HOLD_SECONDS
+from placement.deadlines import LONGEST_HOLD_SECONDS, creation_of
 from placement.inputs import FleetState, GatedPod, NodeState
 
-log = logging.getLogger(__name__)
+PROFILE_OF_NONE: Final = TenantProfile(
+    name="none", spec=ProfileSpec(runtime_class_policy="Default", max_hold_seconds=LONGEST_HOLD_SECONDS)
+)
+"""For pods whose profile is gone, and for those whose annotation never named one: the default priors."""
 
 
 class Survey:
-    """Reads the snapshot; keeps nothing but what it has translated of pods that still wait."""
+    """Reads the snapshot, and keeps nothing of it."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -38,17 +42,19 @@ class Survey:
         """
         fleet = self._snapshot.fleet
         nodes = {facts.name: NodeState(facts, traits, free) for facts, traits, free in fleet.offers()}
-        for pod in self._snapshot.waiting.pods.values():
-            name = pod.status.nominated_node_name or placed.get(pod.metadata.uid, "")
-            if name in nodes:
-                nodes[name] = _with(nodes[name], _amounts(pod))
-        return FleetState(nodes, fleet, self._census(gated))
+        nominated = [(name, pod) for name, pod in self._nominated(placed) if name in nodes]
+        for name, pod in nominated:
+            nodes[name] = _with(nodes[name], _amounts(pod))
+        return FleetState(nodes, fleet, self._census(gated, nominated))
+
+    def _nominated(self, placed: Mapping[str, str]) -> Iterator[tuple[str, wire.Pod]]:
+        for uid, pod in self._snapshot.waiting.pods.items():
+            if name := pod.status.nominated_node_name or placed.get(uid, ""):
+                yield name, pod
 
     def _gated(self, pod: wire.Pod) -> GatedPod:
         snapshot, metadata = self._snapshot, pod.metadata
-        created = snapshot.clock.instant(metadata.creation_timestamp) or snapshot.clock.now()
-        name = metadata.annotations.get(names.PROFILE_ANNOTATION, "")
-        profile = snapshot.tenancy.profile(name) or _profile_for_none(name)
+        profile = snapshot.tenancy.profile(metadata.annotations.get(names.PROFILE_ANNOTATION, "")) or PROFILE_OF_NONE
         try:
             requirements, preferences, reason = requirements_of(pod), preferences_of(pod), unjudged(pod)
         except InvalidInput as error:
@@ -56,7 +62,7 @@ class Survey:
         return GatedPod(
             uid=metadata.uid,
             identity=identity_of(pod),
-            created=created,
+            created=creation_of(pod, snapshot.clock, snapshot.waiting.first_seen.get(metadata.uid)),
             needs=pod_needs(pod, snapshot.tenancy.handler_of),
             requirements=requirements,
             profile=profile,
@@ -65,14 +71,16 @@ class Survey:
             unjudged=reason,
         )
 
-    def _census(self, gated: Iterable[GatedPod]) -> dict[PodSelector, dict[str, int]]:
+    def _census(
+        self, gated: Iterable[GatedPod], nominated: Iterable[tuple[str, wire.Pod]]
+    ) -> dict[PodSelector, dict[str, int]]:
         """How many pods each selector of the gated pods' preferences means on each node."""
         selectors: set[PodSelector] = set().union(*(pod.preferences.selectors() for pod in gated))
         if not selectors:
             return {}
         fleet = self._snapshot.fleet
-        pods = ((node.name, identity_of(pod)) for node in fleet.nodes() for pod in fleet.pods_on(node.name))
-        return census(pods, selectors)
+        bound = ((node.name, pod) for node in fleet.nodes() for pod in fleet.pods_on(node.name))
+        return census(((name, identity_of(pod)) for name, pod in chain(bound, nominated)), selectors)
 
 
 def _amounts(pod: wire.Pod) -> Amounts:
@@ -84,9 +92,3 @@ def _amounts(pod: wire.Pod) -> Amounts:
 
 def _with(node: NodeState, taken: Amounts) -> NodeState:
     return NodeState(node.facts.with_more_starting(1.0), node.traits, reduced(node.free, taken))
-
-
-def _profile_for_none(name: str) -> TenantProfile:
-    """The priors for a pod whose profile is gone: the defaults."""
-    spec = ProfileSpec(runtime_class_policy="Default", max_hold_seconds=LONGEST_HOLD_SECONDS)
-    return TenantProfile(name=name or "none", spec=spec)

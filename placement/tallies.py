@@ -23,6 +23,9 @@ class Tally:
         self.is_shared = is_shared
         """Whether many nodes are in one domain."""
 
+        self.nodes: set[str] = set()
+        """Nodes on which such pods are or were."""
+
         self._counts: dict[str, int] = {}
 
     def domain(self, node: NodeTraits) -> str | None:
@@ -35,6 +38,7 @@ class Tally:
     def add(self, node: NodeTraits, pods: int) -> None:
         if (domain := self.domain(node)) is not None:
             self._counts[domain] = self._counts.get(domain, 0) + pods
+            self.nodes.add(node.name)
 
 
 Pull = tuple[Tally, float]

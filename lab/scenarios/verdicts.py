@@ -71,7 +71,7 @@ def p95(seconds: Sequence[float]) -> float | None:
 
 
 def stuck_pods(case: Case) -> list[str]:
-    """Names of nominated pods that were not ready in the end, held too long, or left Unschedulable with a nomination."""
+    """Nominated pods that were not ready in the end, held too long, or left Unschedulable with a nomination."""
     if case.nomination is None:
         return []
     return [sight.name for sight in case.nomination.sights if _why_stuck(case, sight)]

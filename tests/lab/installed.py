@@ -22,7 +22,7 @@ from lab.stage import Stage
 from lab.workload import Workload
 from model import names
 from tests.builders import container, pod
-from tests.cli.command import until
+from tests.cli.command import answer, until
 
 MACHINE: Final[dict[str, Any]] = {"count": 1, "instance_type": "metal", "cpu": "64", "memory": "256Gi", "state": "warm"}
 GROUPS: Final = (
@@ -33,6 +33,12 @@ GROUPS: Final = (
 )
 NODES: Final = frozenset(("warm-1", "warm-2", "no-image-1", "no-kata-1", "arm-1"))
 WARM: Final = frozenset(("warm-1", "warm-2"))
+
+GATED: Final = "kata-agents"
+"""The sample profile as it is shipped: its pods are nominated."""
+
+SCORED: Final = "scored"
+"""The same without gates: its pods go through the second scheduler and the extender."""
 
 Manifest = dict[str, Any]
 
@@ -45,14 +51,18 @@ class Installation:
     fleet: Fleet
     constants: Constants
     profile: Manifest
+    """`SCORED`."""
+
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _namespaces: list[str] = field(default_factory=list)
     _ghostly: str | None = None
 
     @classmethod
     @asynccontextmanager
     async def start(cls, stage: Stage, constants: Constants) -> AsyncIterator[Installation]:
-        profile = sample_profile(constants)
-        await stage.apply([profile])
+        sample = sample_profile(constants)
+        profile = {**sample, "metadata": {"name": SCORED}, "spec": {**sample["spec"], "schedulingGates": []}}
+        await stage.apply([sample, profile])
         async with Fleet.start(stage.client, constants, groups=GROUPS, speed=stage.speed) as fleet:
             await fleet.wait_until_ready(SETUP_WALL_SECONDS)
             yield cls(stage, fleet, constants, profile)
@@ -63,10 +73,17 @@ class Installation:
         labels = {names.PROFILE_LABEL: profile} if profile else {}
         manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         await Scene(self.stage.client, self.constants).opt_in(Workload((manifest,), ()), opted_in=True)
+        self._namespaces.append(name)
         return name
 
+    async def delete_pods(self) -> None:
+        """All that tests have created so far: those on nodes without Kata would fail for ever."""
+        for name in self._namespaces:
+            await self.stage.client.delete(f"/api/v1/namespaces/{name}/pods", {"gracePeriodSeconds": 0})
+
     async def tenant(self) -> str:
-        return await self.namespace(str(self.profile["metadata"]["name"]))
+        """A new namespace whose pods the extender places."""
+        return await self.namespace(SCORED)
 
     async def ghostly(self) -> str:
         """A namespace whose profile does not exist; always the same, since the webhook takes its time to be sure."""
@@ -149,9 +166,21 @@ class Metrics:
 
 async def scrape(process: Process) -> list[Metric]:
     """/metrics of a serving process, parsed."""
-    address = process.command[process.command.index("--metrics-listen") + 1]
-    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+    url = f"http://{_metrics_address(process)}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
         return list(text_string_to_metric_families(await response.text()))
+
+
+async def is_ready(process: Process) -> bool:
+    return (await answer(f"http://{_metrics_address(process)}/readyz")) == (200, "ok\n")
+
+
+async def is_healthy(process: Process) -> bool:
+    return (await answer(f"http://{_metrics_address(process)}/healthz")) == (200, "ok\n")
+
+
+def _metrics_address(process: Process) -> str:
+    return process.command[process.command.index("--metrics-listen") + 1]
 
 
 def kubeconfig_of(process: Process) -> str:

@@ -76,7 +76,7 @@ def other_constants(path: Path) -> Path:
     head, load = text[: text.index("[[demo.fleet]]")], text[text.index("[demo.load]") :]
     text = head + FLEET + load
     for pattern, replacement in REPLACEMENTS.items():
-        text, count = re.subn(pattern, replacement, text, flags=re.MULTILINE)
+        text, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
         assert count == 1, pattern
     path.write_text(text, encoding="utf-8")
     assert load_constants(path).kata.runtime_class == "kata-clh"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from lab.simulation.truth import Truth
 from model.errors import ApiError
 from model.forecast import TERM_NAMES
 from tests.cli.command import until
-from tests.lab.installed import WARM, Installation
+from tests.lab.installed import GATED, SCORED, WARM, Installation
 
 pytestmark = pytest.mark.controlplane
 
@@ -69,10 +71,21 @@ async def test_the_burst_is_spread_over_the_nodes_that_tie(installation: Install
     assert {await installation.node_of(pod) for pod in pods} == WARM
 
 
+async def test_a_gated_pod_is_nominated_let_go_and_bound_to_a_warm_amd64_node(installation: Installation) -> None:
+    created = await installation.create(await installation.namespace(GATED), installation.manifest())
+    assert created["spec"]["schedulingGates"] == [{"name": "stoker.dev/warm-node"}]
+    node = await installation.node_of(created)
+    bound = await installation.read(created)
+    told = json.loads(bound["metadata"]["annotations"]["stoker.dev/forecast"])
+    assert node in WARM
+    assert "schedulingGates" not in bound["spec"]
+    assert (told["node"], tuple(told["terms"])) == (node, TERM_NAMES)
+
+
 async def test_a_tenants_pod_is_stored_as_its_profile_says(installation: Installation) -> None:
     created = await installation.create(await installation.tenant(), installation.manifest())
     spec = (await installation.read(created))["spec"]
-    assert created["metadata"]["annotations"] == {"stoker.dev/profile": "kata-agents"}
+    assert created["metadata"]["annotations"] == {"stoker.dev/profile": SCORED}
     assert spec["runtimeClassName"] == installation.constants.kata.runtime_class
     assert spec["overhead"]["cpu"] == installation.constants.kata.overhead_cpu
     assert spec["schedulerName"] == "stoker-scheduler"
@@ -99,7 +112,7 @@ async def test_a_class_other_than_the_enforced_one_is_refused(installation: Inst
     other = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "other"}, "handler": "runc"}
     await installation.stage.apply([other])
     manifest = installation.manifest(runtimeClassName="other")
-    with pytest.raises(ApiError, match=r"runtimeClassName 'other', but TenantProfile 'kata-agents' enforces"):
+    with pytest.raises(ApiError, match=rf"runtimeClassName 'other', but TenantProfile '{SCORED}' enforces"):
         await installation.create(await installation.tenant(), manifest)
 
 

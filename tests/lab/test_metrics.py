@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-import aiohttp
 import pytest
 
 from model.errors import ApiError
 from model.forecast import TERM_NAMES
-from tests.lab.installed import NODES, Installation, Metrics, scrape
+from tests.lab.installed import NODES, Installation, Metrics, is_healthy, is_ready, scrape
 
 pytestmark = pytest.mark.controlplane
 
@@ -97,12 +96,8 @@ async def test_each_replica_tells_when_its_certificates_expire(installation: Ins
 
 async def test_healthy_processes_say_that_they_are_ready(installation: Installation) -> None:
     stage = installation.stage
-    async with aiohttp.ClientSession() as session:
-        for process in (*stage.webhooks, stage.extender):
-            address = process.command[process.command.index("--metrics-listen") + 1]
-            for path in ("/healthz", "/readyz"):
-                async with session.get(f"http://{address}{path}") as response:
-                    assert (response.status, await response.text()) == (200, "ok\n")
+    for process in (*stage.webhooks, stage.extender):
+        assert (await is_healthy(process), await is_ready(process)) == (True, True), process.name
 
 
 async def test_every_family_has_our_prefix_and_says_what_it_is(installation: Installation) -> None:

@@ -1,0 +1,200 @@
+"""`stoker lab bench placement`: a burst of gated pods on thousands of nodes, by nomination and by plain scheduling.
+
+The same pods, deleted and created again, in alternating rounds of one run:
+
+- `nomination`: Stoker's controller, which has seen nothing of the pods before, chooses from all nodes and opens the
+  gates; kube-scheduler has its default configuration.
+- `every_node`: kube-scheduler looks at every node (`percentageOfNodesToScore: 100`).
+- `sample`: kube-scheduler with its default sampling, which looks at a tenth of 5,000 nodes.
+
+The two plain ways get pods behind a gate as well, which a client opens as fast as it can: one write a pod where
+nomination makes two. So what is compared begins alike, with pods that are known to everybody and wait; and plain
+scheduling is not burdened with their creation. One kube-scheduler has both configurations as profiles, so that all
+three share one cache and one client limit; Stoker runs only while it is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.bursts import Burst, Call, Sighting, seconds_to_bind
+from benchmarks.crowd import create_nodes, is_warm, node_name
+from benchmarks.report import Bench, Comparison, middle
+from cluster.access import load_access
+from cluster.client import ApiClient
+from lab.commandlines import LOOPBACK, ControlPlaneSettings
+from lab.constants import Constants
+from lab.controlplane import ControlPlane
+from lab.processes import Process, start_on_free_ports
+from lab.scene import sample_profile
+from lab.simulation.objects import RUNTIME_CLASSES, runtime_class
+from lab.stage import TOKEN_SECONDS, apply, is_ready
+from lab.toolchain import Programs
+from lab.workload import TENANT_NAMESPACE
+from manifests.loader import load
+from model import names
+
+EVERY_NODE_FLOOR: Final = 4.0
+SAMPLE_FLOOR: Final = 0.9
+
+PLAIN_GATE: Final = "bench.stoker.dev/start"
+SCHEDULER: Final = "default-scheduler"
+EVERY_NODE_SCHEDULER: Final = "every-node"
+
+NOMINATION: Final = "nomination"
+CALLS: Final = {
+    NOMINATION: Call(names.WARM_NODE_GATE, SCHEDULER),
+    "every_node": Call(PLAIN_GATE, EVERY_NODE_SCHEDULER),
+    "sample": Call(PLAIN_GATE, SCHEDULER),
+}
+SCHEDULER_CONFIGURATION: Final = {
+    "profiles": [
+        {"schedulerName": SCHEDULER},
+        {"schedulerName": EVERY_NODE_SCHEDULER, "percentageOfNodesToScore": 100},
+    ]
+}
+SETTLE_WALL_SECONDS: Final = 2.0
+"""Between two rounds, in which the scheduler and the API server finish with the pods that are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    nodes: int
+    pods: int
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One burst's outcome."""
+
+    mode: str
+    pods: int
+    seconds: float
+    on_nominated_node: int
+    on_warm_node: int
+
+    @property
+    def pods_per_second(self) -> float:
+        return self.pods / self.seconds
+
+
+class PlacementBench:
+    """Made by `start`, which also ends what it runs on."""
+
+    def __init__(self, control_plane: ControlPlane, client: ApiClient, constants: Constants, size: Size) -> None:
+        self._control_plane = control_plane
+        self._client = client
+        self._constants = constants
+        self._size = size
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, programs: Programs, constants: Constants, size: Size, progress: Callable[[str], None]
+    ) -> AsyncIterator[PlacementBench]:
+        """A control plane with the nodes, the scheduler, and what of the manifests placement needs."""
+        async with AsyncExitStack() as stack:
+            settings = ControlPlaneSettings(controller_manager=False)
+            control_plane = await stack.enter_async_context(ControlPlane.start(programs, settings))
+            client = await stack.enter_async_context(ApiClient(await load_access(control_plane.admin_kubeconfig)))
+            bench = cls(control_plane, client, constants, size)
+            progress(f"creating {size.nodes} nodes")
+            await bench._install()
+            await create_nodes(client, constants, size.nodes)
+            await control_plane.start_scheduler(SCHEDULER, SCHEDULER_CONFIGURATION)
+            yield bench
+
+    async def run(self, progress: Callable[[str], None]) -> list[Round]:
+        """The rounds of all modes, one mode after the other in each round."""
+        rounds = []
+        for number in range(self._size.rounds):
+            for mode in CALLS:
+                found = await self._round(mode)
+                progress(
+                    f"round {number + 1} of {self._size.rounds}, {mode}: {found.pods_per_second:.0f} pods/s "
+                    f"({found.seconds:.1f} s), {found.on_warm_node} on warm nodes"
+                )
+                rounds.append(found)
+        return rounds
+
+    async def _round(self, mode: str) -> Round:
+        await asyncio.sleep(SETTLE_WALL_SECONDS)
+        async with Burst.of(self._client, self._constants, self._size.pods, CALLS[mode]) as burst:
+            if mode == NOMINATION:
+                async with self._controller():
+                    sightings = await burst.all_bound()
+            else:
+                _, sightings = await asyncio.gather(burst.open_gates(), burst.all_bound())
+        return self._outcome(mode, sightings)
+
+    def _outcome(self, mode: str, sightings: Sequence[Sighting]) -> Round:
+        warm = {node_name(index) for index in range(self._size.nodes) if is_warm(index)}
+        return Round(
+            mode=mode,
+            pods=len(sightings),
+            seconds=seconds_to_bind(sightings),
+            on_nominated_node=sum(item.node == item.promised for item in sightings),
+            on_warm_node=sum(item.node in warm for item in sightings),
+        )
+
+    async def _install(self) -> None:
+        """The manifests but for the webhook: what it would write into the pods, the bench has written."""
+        bundle = [item for item in load("base") if item["kind"] != "MutatingWebhookConfiguration"]
+        await apply(self._control_plane, bundle)
+        await self._control_plane.kubectl(
+            "wait", "--for=condition=Established", "crd/tenantprofiles.stoker.dev", "--timeout=30s"
+        )
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TENANT_NAMESPACE}}
+        await apply(self._control_plane, [sample_profile(self._constants), namespace])
+        await self._client.create(RUNTIME_CLASSES, runtime_class(self._constants))
+
+    @asynccontextmanager
+    async def _controller(self) -> AsyncIterator[None]:
+        """`stoker serve --roles controllers` as the manifests' service account."""
+        path = f"/api/v1/namespaces/{names.NAMESPACE}/serviceaccounts/stoker/token"
+        answer = await self._client.create(path, {"spec": {"expirationSeconds": TOKEN_SECONDS}})
+        kubeconfig = self._control_plane.kubeconfig_for_token(answer["status"]["token"], "stoker")
+
+        def build(ports: Sequence[int]) -> Process:
+            command: list[Any] = [sys.executable, "-m", "cli.main", "serve", "--roles", "controllers"]
+            command += ["--insecure-http", "--kubeconfig", kubeconfig, "--metrics-listen", f"{LOOPBACK}:{ports[0]}"]
+            log = self._control_plane.directory / "logs" / "controllers.log"
+            return Process("controllers", command, log=log, check=is_ready(ports[0]))
+
+        process = await start_on_free_ports(1, build)
+        try:
+            yield
+        finally:
+            await process.stop()
+
+
+def compare(rounds: Sequence[Round]) -> Bench:
+    """By the medians of the rounds, in pods per second."""
+    speeds = {mode: middle([item.pods_per_second for item in rounds if item.mode == mode]) for mode in CALLS}
+    nominated = [item for item in rounds if item.mode == NOMINATION]
+    return Bench(
+        name="placement",
+        first=Comparison(speeds[NOMINATION], speeds["every_node"], EVERY_NODE_FLOOR),
+        further={"default_sampling": Comparison(speeds[NOMINATION], speeds["sample"], SAMPLE_FLOOR)},
+        claims={"on_nominated_node": all(item.on_nominated_node == item.pods for item in nominated)},
+        details={
+            "unit": "pods bound per second",
+            "rounds": {mode: [_row(item) for item in rounds if item.mode == mode] for mode in CALLS},
+        },
+    )
+
+
+def _row(item: Round) -> dict[str, Any]:
+    return {
+        "pods": item.pods,
+        "seconds": round(item.seconds, 3),
+        "pods_per_second": round(item.pods_per_second, 1),
+        "on_nominated_node": item.on_nominated_node,
+        "on_warm_node": item.on_warm_node,
+    }

@@ -1,0 +1,127 @@
+"""The writes under way: so many at once, each tried again where it fails, and what their pods take up meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cluster import wire
+from cluster.waiting import has_our_gate
+from model.errors import Conflict, NotFound, StokerError
+from placement import metrics
+
+log = logging.getLogger(__name__)
+
+RETRY_WALL_SECONDS: Final = 1.0
+WRITES_AT_ONCE: Final = 32
+FINISH_WALL_SECONDS: Final = 5.0
+"""What is left, at the end, for writes that have begun. Whatever they leave half done, the next leader finishes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A pod's write: `kind` is for logs and metrics, `node` where the pod is nominated, `done` called where it worked.
+
+    `work` returns the pod's resourceVersion after it.
+    """
+
+    pod: wire.Pod
+    work: Callable[[], Awaitable[str]]
+    kind: str
+    done: Callable[[], None]
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A pod that was decided on at a resourceVersion; `node` is where it is nominated."""
+
+    version: str
+    node: str = ""
+
+
+class Dispatch:
+    """A pod is under way from the decision until the watch shows it changed. `wake` is called when a new one is due."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._slots = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, _UnderWay] = {}
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    @property
+    def nominated(self) -> dict[str, str]:
+        """By uid, the node of each pod that is being nominated, whether that is seen yet or not."""
+        return {uid: item.node for uid, item in self._under_way.items() if item.node}
+
+    def settle(self, waiting: Mapping[str, wire.Pod]) -> None:
+        """Forget the pods that wait no more, and those that the watch shows changed."""
+        for uid, item in list(self._under_way.items()):
+            pod = waiting.get(uid)
+            if pod is None or not _is_under_way(item, pod):
+                del self._under_way[uid]
+
+    def holds(self, pod: wire.Pod) -> bool:
+        return pod.metadata.uid in self._under_way
+
+    def send(self, write: Write) -> None:
+        """Write in the background."""
+        item = _UnderWay(write.pod.metadata.resource_version, write.node)
+        self._under_way[write.pod.metadata.uid] = item
+        task = asyncio.create_task(self._carry_out(write, item))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self) -> None:
+        """Wait for what has begun, but not for ever."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_WALL_SECONDS)
+
+    async def _carry_out(self, write: Write, item: _UnderWay) -> None:
+        uid, key = write.pod.metadata.uid, write.pod.metadata.key
+        try:
+            async with self._slots:
+                version = await write.work()
+        except (Conflict, NotFound) as error:
+            # Edited, bound or deleted meanwhile: it is decided on anew as soon as the watch brings what it is now.
+            metrics.WRITE_ERRORS.labels("conflict").inc()
+            log.info("%s of pod %s was overtaken: %s", write.kind, key, error)
+            if self._under_way.get(uid) is item:
+                self._under_way[uid] = item = _UnderWay(item.version)
+            self._wake()
+            self._retry(uid, item)
+        except StokerError as error:
+            metrics.WRITE_ERRORS.labels(write.kind).inc()
+            log.warning("%s of pod %s failed and is tried again: %s", write.kind, key, error)
+            self._retry(uid, item)
+        except Exception:
+            # No pod may stay under way for ever because of a mistake of ours.
+            metrics.WRITE_ERRORS.labels(write.kind).inc()
+            log.exception("%s of pod %s failed and is tried again", write.kind, key)
+            self._retry(uid, item)
+        else:
+            if version == item.version:
+                self._drop(uid, item)  # it changed nothing, so the watch has nothing to bring
+            write.done()
+
+    def _retry(self, uid: str, item: _UnderWay) -> None:
+        asyncio.get_running_loop().call_later(RETRY_WALL_SECONDS, self._drop, uid, item)
+
+    def _drop(self, uid: str, item: _UnderWay) -> None:
+        """Unless the pod has been decided on again since."""
+        if self._under_way.get(uid) is item:
+            del self._under_way[uid]
+            self._wake()
+
+
+def _is_under_way(item: _UnderWay, pod: wire.Pod) -> bool:
+    """Not seen changed since; between the two writes of a nomination it is seen changed once."""
+    if item.node and has_our_gate(pod):
+        return True
+    return item.version == pod.metadata.resource_version

@@ -1,0 +1,69 @@
+"""What people are told of a gated pod: an event on it and a line of the log, once for each thing there is to say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Container
+from time import monotonic
+from typing import Final
+
+from cluster import wire
+from cluster.events import PodEvent
+from model import names
+from placement.ownership import Fate
+from placement.verdicts import Hold, LetThrough, Nominate
+
+log = logging.getLogger(__name__)
+
+AGAIN_WALL_SECONDS: Final = 1.0
+"""The least between two notices of what a pod waits for: a forecast may waver between nodes that are about as good."""
+
+HELD: Final = "Held"
+NOMINATED: Final = "Nominated"
+OPENED: Final = "GateOpened"
+CLEARED: Final = "NominationCleared"
+REASONS: Final = (HELD, NOMINATED, OPENED, CLEARED)
+"""Reasons of the events."""
+
+
+class Notices:
+    """`emit` takes the events; they must not wait."""
+
+    def __init__(self, emit: Callable[[PodEvent], None], *, clock: Callable[[], float] = monotonic) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._held: dict[str, tuple[str, float]] = {}
+
+    def forget(self, waiting: Container[str]) -> None:
+        """Keep what was told of these pods, by uid, alone."""
+        for uid in [uid for uid in self._held if uid not in waiting]:
+            del self._held[uid]
+
+    def is_news(self, pod: wire.Pod, hold: Hold) -> bool:
+        """Whether people were told of another node or reason last, and not just now."""
+        subject, told = self._held.get(pod.metadata.uid, ("", 0.0))
+        return subject != _subject(hold) and (not subject or self._clock() - told >= AGAIN_WALL_SECONDS)
+
+    def held(self, pod: wire.Pod, hold: Hold, seconds_left: float) -> None:
+        self._held[pod.metadata.uid] = _subject(hold), self._clock()
+        message = f"{hold.describe()}; the gate opens in {seconds_left:.0f} s in any case"
+        self._tell(pod, HELD, message, hold.forecast.to_json())
+
+    def opened(self, pod: wire.Pod, verdict: Nominate | LetThrough) -> None:
+        if isinstance(verdict, Nominate):
+            self._tell(pod, NOMINATED, verdict.describe(), verdict.forecast.to_json())
+        else:
+            self._tell(pod, OPENED, verdict.describe())
+
+    def cleared(self, pod: wire.Pod, fate: Fate) -> None:
+        self._tell(pod, CLEARED, f"node {pod.status.nominated_node_name}: {fate.describe()}")
+
+    def _tell(self, pod: wire.Pod, reason: str, message: str, forecast: str = "") -> None:
+        annotations = ((names.FORECAST_ANNOTATION, forecast),) if forecast else ()
+        metadata = pod.metadata
+        log.info("%s", reason, extra={"fields": {"pod": metadata.key, "why": message}})
+        self._emit(PodEvent(metadata.namespace, metadata.name, metadata.uid, reason, message, annotations))
+
+
+def _subject(hold: Hold) -> str:
+    return f"{hold.waits_for} {hold.reason}"

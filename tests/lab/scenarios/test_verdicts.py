@@ -1,0 +1,89 @@
+"""What holds and what does not: each promise, once kept and once broken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.scenarios.sights import Finding
+from lab.scenarios.verdicts import Case, complaints, regret, stuck_pods
+from tests.lab.scenarios.stories import case, finding, sight
+
+
+def plain(seconds: float | None = 143.0) -> Finding:
+    return finding("plain", sight(seconds=seconds))
+
+
+def nomination(**fields: Any) -> Finding:
+    return finding("nomination", sight(**fields))
+
+
+def test_a_case_in_which_everything_holds_has_no_complaints() -> None:
+    assert complaints(case(plain(), nomination(seconds=43.5))) == []
+
+
+@pytest.mark.parametrize(
+    ("judged", "complaint"),
+    [
+        (case(plain(), nomination(gate_wall_seconds=6.2)), "agent-000 was held for 124 s, 120 is its deadline"),
+        (case(plain(), nomination(is_gated=True)), "agent-000 was held"),
+        (case(plain(), nomination(stranded_wall_seconds=2.5)), "agent-000 was Unschedulable with a nomination for 2.5"),
+        (case(plain(), nomination(is_stranded=True)), "agent-000 was Unschedulable with a nomination"),
+        (case(plain(), nomination(seconds=None)), "agent-000 was never ready"),
+        (case(plain(50.0), nomination(seconds=53.0), least=(50.0,)), "nomination: ready after 53.0 s at p95"),
+        (case(plain(50.0), finding("extender", sight(seconds=53.0)), nomination(seconds=50.0)), "extender: ready"),
+        (case(plain(), nomination(seconds=54.0)), "11.0 avoidable seconds at p95 are more than 10% of the 100.0"),
+        (
+            case(finding("tuned", sight(seconds=63.0)), nomination(seconds=48.5)),
+            "5.5 avoidable seconds at p95 are more than 25% of the 20.0 of tuned",
+        ),
+        (case(plain(), nomination(seconds=45.5)), "a mean regret of 5.8% is more than 5%"),
+        (case(plain(), nomination(failed_sandboxes=1)), "1 sandboxes failed"),
+        (case(plain(40.0), least=(43.0,)), "plain beat the omniscient placement by 3.00 s a pod"),
+        (case(finding("nomination", sight(), complaints=("the worst moment was missed",))), "nomination: the worst"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_hold_is_told(judged: Case, complaint: str) -> None:
+    assert [text for text in complaints(judged) if complaint in text]
+
+
+def test_a_pod_that_is_never_ready_without_stoker_either_is_not_stuck() -> None:
+    assert stuck_pods(case(plain(None), nomination(seconds=None))) == []
+
+
+def test_a_pod_that_waits_past_its_deadline_is_stuck() -> None:
+    assert stuck_pods(case(plain(), nomination(is_gated=True))) == ["agent-000"]
+
+
+def test_regret_is_the_mean_of_what_was_avoidable_as_a_share() -> None:
+    pods = finding("nomination", sight("a", 44.0), sight("b", 48.0))
+    assert regret(case(pods, least=(40.0, 40.0))) == pytest.approx(12 / 80)
+
+
+def test_without_the_nomination_there_is_no_regret() -> None:
+    assert regret(case(plain())) is None
+
+
+def cold_join(gate_wall_seconds: float, launched_unix: float | None, node: str = "joining-1") -> list[str]:
+    waited = sight(gate_wall_seconds=gate_wall_seconds, node=node)
+    found = finding("nomination", waited, first_launch_unix=launched_unix)
+    return complaints(case(plain(), found, name="cold-join"))
+
+
+def test_a_pod_that_no_node_has_room_for_is_let_through_within_a_second() -> None:
+    assert cold_join(0.9, launched_unix=1_001.0) == []
+    assert "agent-000 was let through only after 1.10 wall seconds" in cold_join(1.1, launched_unix=1_001.0)
+
+
+def test_a_pod_may_wait_for_a_node_that_was_on_its_way_when_it_came() -> None:
+    assert cold_join(1.5, launched_unix=999.0) == []
+
+
+def test_a_pod_may_wait_for_a_node_that_was_there() -> None:
+    assert cold_join(1.5, launched_unix=1_001.0, node="warm-1") == []
+
+
+def test_an_autoscaler_that_was_never_needed_makes_no_story() -> None:
+    assert "the autoscaler launched nothing" in cold_join(0.1, launched_unix=None)[0]
