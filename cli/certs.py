@@ -16,7 +16,7 @@ from cli.output import Column, Output, OutputOption, render
 if TYPE_CHECKING:
     from certs.inspection import CertificateReport
 
-app = typer.Typer(no_args_is_help=True, help="Look at Stoker's certificates.")
+app = typer.Typer(invoke_without_command=True, help="Look at Stoker's certificates; without a command, their status.")
 
 COLUMNS = (
     Column("WHERE", "where"),
@@ -29,8 +29,14 @@ COLUMNS = (
 
 
 @app.callback()
-def group() -> None:
-    """Keeps `status` a command of its own; typer would fold a single one into its group."""
+def certificates(
+    context: typer.Context,
+    output: OutputOption = Output.TABLE,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Without a command, show the status."""
+    if context.invoked_subcommand is None:
+        status(output, kubeconfig)
 
 
 @app.command()

@@ -75,7 +75,7 @@ def demo(
 
 @app.command()
 def scenario(
-    name: Annotated[str, typer.Argument(help="The scenario, or `all` (about a quarter of an hour).")],
+    name: Annotated[str, typer.Argument(help="The scenario, or `all` (some twenty minutes).")],
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     seed: Annotated[list[int] | None, typer.Option(help="Run with this seed; may be repeated.")] = None,
     mode: Annotated[list[str] | None, typer.Option(help="Run this mode only; may be repeated.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,12 +20,13 @@ READ_SECONDS: Final = 60.0
 
 @asynccontextmanager
 async def read_cluster(kubeconfig: Path | None, time_scale: float) -> AsyncIterator[tuple[ApiClient, Snapshot]]:
-    """The snapshot, synced; ConnectionFailed where that takes longer than `READ_SECONDS`."""
+    """The snapshot, synced. ApiError where the rights are lacking, ConnectionFailed after `READ_SECONDS`."""
     from cluster.access import load_access
     from cluster.client import ApiClient
     from cluster.clock import Clock
     from cluster.snapshot import Snapshot
 
+    logging.getLogger("cluster").setLevel(logging.ERROR)  # a command's one sentence says what its log would
     async with ApiClient(await load_access(kubeconfig)) as client:
         await client.get("/version")  # an unreachable server is told at once, before the reflectors' patience
         snapshot = Snapshot(client, Clock(time_scale), with_fleet=True, with_leases=False)

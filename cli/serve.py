@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from serving.listener import Listener
 
 DRAIN_SECONDS: Final = 20.0
+CLOSE_SECONDS: Final = 5.0
+"""Together with what the health listener takes, well within the Deployment's grace of 45 s."""
 
 log = logging.getLogger("stoker")
 
@@ -168,6 +170,10 @@ class _Process:
 
         tls, keeper = self._certificates()
         checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
+        if keeper is not None:
+            checks["certificate"] = keeper.expiry_complaint
+        if Role.WEBHOOK in self._options.roles:
+            checks["leases"] = self._snapshot.tenancy.leases.complaint
         leadership = self._placement() if Role.CONTROLLERS in self._options.roles else None
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
@@ -180,9 +186,11 @@ class _Process:
                 await self._listen(listeners, stop)
         finally:
             self._not_serving = "shutting down"
+            endings = [listener.drain(DRAIN_SECONDS) for listener in listeners]
             if leadership is not None:
-                await leadership.resign()  # no new placement; what is being written is finished with the stack
-            await asyncio.gather(*(listener.drain(DRAIN_SECONDS) for listener in listeners))
+                endings.append(leadership.resign())  # what placement is writing is finished with the stack
+            async with asyncio.timeout(DRAIN_SECONDS + CLOSE_SECONDS):
+                await asyncio.gather(*endings)
             await health.drain(1.0)
             log.info("stopped")
 

@@ -5,11 +5,14 @@ The import costs over a second and 65 MiB, so it happens inside `load_access`, i
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from model.errors import InvalidInput
 
@@ -34,6 +37,10 @@ async def load_access(kubeconfig: Path | None = None, context: str | None = None
     from kubernetes.aio import client, config
 
     configuration = client.Configuration()
+    if kubeconfig is not None and not os.path.exists(kubeconfig):  # noqa: ASYNC240 - one stat at start-up
+        raise InvalidInput(
+            f"no access to a cluster: there is no kubeconfig {kubeconfig}; name another with --kubeconfig"
+        )
     try:
         if kubeconfig is not None:
             await config.load_kube_config(str(kubeconfig), context, client_configuration=configuration)
@@ -41,12 +48,18 @@ async def load_access(kubeconfig: Path | None = None, context: str | None = None
             config.load_incluster_config(client_configuration=configuration)
         else:
             await config.load_kube_config(context=context, client_configuration=configuration)
-    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+        ssl_context = _ssl_context(configuration)
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError) as error:
         origin = str(kubeconfig) if kubeconfig else "the in-cluster files and the default kubeconfig"
         raise InvalidInput(
-            f"no access to a cluster: {origin} cannot be used ({error}); name one with --kubeconfig"
-        ) from (error)
-    return Access(configuration.host.rstrip("/"), _ssl_context(configuration), _authorization(configuration))
+            f"no access to a cluster: {origin} cannot be used ({_in_a_line(error)}); name one with --kubeconfig"
+        ) from error
+    return Access(configuration.host.rstrip("/"), ssl_context, _authorization(configuration))
+
+
+def _in_a_line(error: Exception) -> str:
+    """An empty kubeconfig makes the library trip over None, which tells nobody anything."""
+    return "it is empty" if isinstance(error, TypeError) else " ".join(str(error).split())
 
 
 def _runs_in_a_pod() -> bool:

@@ -18,7 +18,6 @@ USER_AGENT: Final = "stoker"
 REQUEST_SECONDS: Final = 30.0
 CONNECTIONS: Final = 64
 
-JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 
@@ -63,7 +62,7 @@ class ApiClient:
         await self._session.close()
 
     async def get(self, path: str, **query: str | int) -> Any:
-        return msgspec.json.decode(await self.get_bytes(path, **query))
+        return _decoded(await self.get_bytes(path, **query), path)
 
     async def get_bytes(self, path: str, **query: str | int) -> bytes:
         async with self._request("GET", path, query=query) as response:
@@ -105,7 +104,7 @@ class ApiClient:
         data = b"" if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": content_type}
         async with self._request(method, path, query=query, data=data, headers=headers) as response:
-            return msgspec.json.decode(await response.read())
+            return _decoded(await response.read(), path)
 
     @asynccontextmanager
     async def _request(
@@ -123,6 +122,13 @@ class ApiClient:
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             what = str(error) or type(error).__name__
             raise ConnectionFailed(f"{method} {path}: no answer from {self._access.server} ({what})") from error
+
+
+def _decoded(body: bytes, path: str) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ConnectionFailed(f"{path}: the answer is not JSON ({error}); is this a Kubernetes API server?") from error
 
 
 def _refusal(method: str, path: str, status: int, body: bytes) -> ApiError:

@@ -6,6 +6,7 @@ locks and get no copies. A node's facts are built once after a change and are im
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from cluster.clock import Clock
 from cluster.demands import allocatable_of, amounts_of, traits_of
 from cluster.tenancy import Tenancy
 from cluster.translation import (
-    has_absurd_sizes,
+    flaw_of,
     images_in_use,
     installer,
     is_finished,
@@ -29,6 +30,8 @@ from model.nodes import NodeFacts
 from model.requirements import NodeTraits
 from model.resources import Amounts, room
 
+log = logging.getLogger(__name__)
+
 BindingObserver = Callable[[wire.Pod], None]
 
 
@@ -41,7 +44,7 @@ class _NodeRecord:
 
     __slots__ = (
         *("allocatable", "containerd_starts", "free", "joined", "object_facts"),
-        *("pods", "sandbox_failures", "sizes", "traits"),
+        *("flaw", "pods", "sandbox_failures", "sizes", "traits"),
     )
 
     def __init__(self) -> None:
@@ -50,6 +53,7 @@ class _NodeRecord:
         self.pods: dict[str, wire.Pod] = {}
         self.sandbox_failures: dict[str, float] = {}
         self.containerd_starts: dict[str, float] = {}
+        self.flaw = ""
         self.traits: NodeTraits | None = None
         self.allocatable: dict[str, int] = {}
         self.free: dict[str, int] | None = None
@@ -124,6 +128,7 @@ class Fleet:
         record.object_facts = node_facts(new, self._clock) if new else None
         record.traits = traits_of(new) if new else None
         record.allocatable = allocatable_of(new) if new else {}
+        self._note_flaw(record, new)
         self._report_sizes(name, record, previous, new)
         self._touch(record)
         self._drop_if_empty(name)
@@ -168,6 +173,14 @@ class Fleet:
             self._touch(record)
             self._drop_if_empty(pod.spec.node_name)
 
+    def _note_flaw(self, record: _NodeRecord, node: wire.Node | None) -> None:
+        """Log and count a node whose report cannot be believed, when it begins to be so, not at each heartbeat."""
+        flaw = flaw_of(node) if node else ""
+        if node is not None and flaw and flaw != record.flaw:
+            metrics.BAD_OBJECTS.labels("nodes").inc()
+            log.warning("node %s: %s; taken as unknown", node.metadata.name, flaw)
+        record.flaw = flaw
+
     def _touch(self, record: _NodeRecord) -> None:
         record.joined = record.free = None
         for observer in self._change_observers:
@@ -179,8 +192,6 @@ class Fleet:
 
     def _report_sizes(self, name: str, record: _NodeRecord, previous: NodeFacts | None, new: wire.Node | None) -> None:
         sizes = dict(sized_images(new)) if new else {}
-        if new is not None and has_absurd_sizes(new):
-            metrics.BAD_OBJECTS.labels("nodes").inc()
         architecture = record.object_facts.architecture if record.object_facts else ""
         was = previous.architecture if previous else ""
         for image in record.sizes.keys() - sizes.keys() if architecture == was else list(record.sizes):

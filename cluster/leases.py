@@ -27,6 +27,9 @@ LEASE_SECONDS: Final = 15
 RENEW_SECONDS: Final = 2.0
 """Between two renewals, and between two looks of those who wait (client-go's RetryPeriod)."""
 
+FIRST_LOOK_SECONDS: Final = 2 * RENEW_SECONDS + 1.0
+"""How long after meeting a Lease its next renewal is to be expected."""
+
 GIVE_UP_SECONDS: Final = 10.0
 """A leader that could not renew for so long stops leading, before others may begin (client-go's RenewDeadline)."""
 
@@ -52,18 +55,26 @@ class LeaseObserver:
         self._clock = clock
         self._renewed: dict[str, str] = {}
         self._seen: dict[str, float] = {}
+        self._met: dict[str, float] = {}
 
     def changed(self, old: wire.Lease | None, new: wire.Lease | None) -> None:
-        """A Lease that is new to us may be long dead: only a change of its renewal counts. Given back, it is nobody's."""
+        """A Lease that is new to us may be long dead: only a change of its renewal counts. Given back, it is free."""
         if new is None or not new.spec.holder_identity:
             name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
             self._seen.pop(name, None)
             self._renewed.pop(name, None)
             return
         name, renewed = new.metadata.name, new.spec.renew_time or ""
+        self._met.setdefault(name, self._clock())
         if old is not None and renewed != self._renewed.get(name):
             self._seen[name] = self._clock()
         self._renewed[name] = renewed
+
+    def complaint(self) -> str | None:
+        """Why it is too early to tell the living from the dead: a Lease was met, and could not be renewed since."""
+        now = self._clock()
+        fresh = [name for name, met in self._met.items() if name not in self._seen and now - met < FIRST_LOOK_SECONDS]
+        return f"not known yet whether {', '.join(sorted(fresh))} is renewed" if fresh else None
 
     def is_renewed(self, name: str) -> bool:
         seen = self._seen.get(name)

@@ -34,6 +34,7 @@ BROKEN_SECONDS: Final = 30.0
 WATCH_SECONDS: Final = (300, 600)
 """The server ends a watch after a time drawn from this range, so that reconnects spread."""
 
+FINAL_REFUSALS: Final = (401, 403, 404)
 PAGE_SIZE: Final = 500
 SLICE: Final = 200
 """Events applied before others get the event loop."""
@@ -85,12 +86,14 @@ class Reflector(Generic[T]):
         self._changes = 0
         self._last_event = clock()
         self._broken_since: float | None = None
+        self.refusal: ApiError | None = None
+        """Why the server will not let us follow, where trying again is of no use: no rights, or no such resource."""
         metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._clock() - self._last_event)
 
     def complaint(self) -> str | None:
         """Why the copy cannot be relied on, or None: not synced, broken for too long, or silent for too long."""
         if not self.synced.is_set():
-            return f"{self.resource.name}: not synced yet"
+            return f"{self.resource.name}: not synced yet" + (f" ({self.refusal})" if self.refusal else "")
         now = self._clock()
         if self._broken_since is not None and now - self._broken_since > BROKEN_SECONDS:
             return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
@@ -121,7 +124,10 @@ class Reflector(Generic[T]):
         except StokerError as error:
             self._break_off()
             log.warning("watch of %s: %s", self.resource.name, error)
-            return "refused" if isinstance(error, ApiError) else "broken"
+            if not isinstance(error, ApiError):
+                return "broken"
+            self.refusal = error if error.status in FINAL_REFUSALS else None
+            return "refused"
         except Exception:
             # A mistake of ours must not end the watch in silence: start over from a list, and let it be seen.
             self._version = ""
@@ -199,7 +205,7 @@ class Reflector(Generic[T]):
                 count += 1
                 if count % SLICE == 0:
                     await asyncio.sleep(0)
-        if count == 0 or self._seen is not None:
+        if (count == 0 and self.resource.has_bookmarks) or self._seen is not None:
             raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
 
     def _apply(self, line: bytes) -> None:

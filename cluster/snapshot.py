@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from cluster import wire
@@ -16,6 +16,8 @@ from cluster.reflector import Reflector, Resource
 from cluster.tenancy import Tenancy
 from cluster.waiting import WaitingPods
 from model import names
+
+REFUSAL_LOOK_SECONDS: Final = 0.2
 
 NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
 PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile)
@@ -43,7 +45,8 @@ class Snapshot:
     """Stoker's copy of the cluster: `tenancy` always; `fleet` and `waiting` where they were asked for.
 
     `complaint()` says why it cannot be relied on, or None. The tenancy has a narrower one of its own, so that admission
-    does not depend on the watches of pods and nodes; and a Lease that cannot be followed is one that nobody renews.
+    does not depend on the watches of pods and nodes. Two kinds never make it unreliable: Events, which only add
+    evidence, and Leases, since one that cannot be followed is one that nobody is seen to renew.
     `with_leases` False is for people who may not read Leases.
     """
 
@@ -65,20 +68,26 @@ class Snapshot:
         self._fleet_reflectors: list[Reflector[Any]] = [
             Reflector(client, NODES, fleet.node_changed),
             Reflector(client, PODS, pod_changed),
+        ]
+        evidence: list[Reflector[Any]] = [
             Reflector(client, SANDBOX_FAILURES, fleet.sandbox_failure_changed),
             Reflector(client, CONTAINERD_STARTS, fleet.containerd_start_changed),
         ]
         self._judged = [*self._tenancy_reflectors, *(self._fleet_reflectors if with_fleet else ())]
         leases = [Reflector(client, LEASES, tenancy.leases.changed)] if with_leases else []
-        self.reflectors: Sequence[Reflector[Any]] = [*self._judged, *leases]
+        self._read = [*self._judged, *(evidence if with_fleet else ())]
+        self.reflectors: Sequence[Reflector[Any]] = [*self._read, *leases]
 
     def complaint(self) -> str | None:
         return _complaint(self._judged)
 
     async def synced(self) -> None:
-        """Wait until every collection that counts was read once."""
-        for reflector in self._judged:
-            await reflector.synced.wait()
+        """Wait until every collection but the Leases was read once; ApiError where the server refuses one for good."""
+        for reflector in self._read:
+            while not reflector.synced.is_set():
+                if reflector.refusal is not None:
+                    raise reflector.refusal
+                await _either(reflector.synced, REFUSAL_LOOK_SECONDS)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[Snapshot]:
@@ -90,6 +99,13 @@ class Snapshot:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Return when the event is set, or after so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _complaint(reflectors: Sequence[Reflector[Any]]) -> str | None:

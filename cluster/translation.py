@@ -64,8 +64,13 @@ def sized_images(node: wire.Node) -> Iterable[tuple[str, int]]:
                 yield name, item.size_bytes
 
 
-def has_absurd_sizes(node: wire.Node) -> bool:
-    return any(not 0 <= item.size_bytes <= LARGEST_IMAGE_BYTES for item in node.status.images)
+def flaw_of(node: wire.Node) -> str:
+    """What of a node's report cannot be believed; empty where nothing stands out."""
+    if not node.status.conditions and not node.status.node_info.architecture:
+        return "it has no status"
+    if any(not 0 <= item.size_bytes <= LARGEST_IMAGE_BYTES for item in node.status.images):
+        return "it reports images of impossible sizes"
+    return ""
 
 
 def pod_needs(pod: wire.Pod, handler_of: Callable[[str | None], str]) -> PodNeeds:
@@ -94,14 +99,20 @@ def is_finished(pod: wire.Pod) -> bool:
 
 
 def is_starting(pod: wire.Pod) -> bool:
-    """Bound, and on its way to its first readiness: not finished, not going, no container restarted yet."""
+    """Bound, and on its way to its first readiness: not finished, not going, not failing and backing off."""
     return (
         bool(pod.spec.node_name)
         and not is_finished(pod)
         and pod.metadata.deletion_timestamp is None
         and is_true(pod.status.conditions, "Ready") is not True
-        and not any(item.restart_count for item in pod.status.container_statuses)
+        and not any(_is_failing(item) for item in (*pod.status.container_statuses, *pod.status.init_container_statuses))
     )
+
+
+def _is_failing(status: wire.ContainerStatus) -> bool:
+    """Restarted, or waiting in a back-off (CrashLoopBackOff, ImagePullBackOff): it may never start."""
+    waiting = status.state.waiting
+    return status.restart_count > 0 or (waiting is not None and waiting.reason.endswith("BackOff"))
 
 
 def is_installer(pod: wire.Pod) -> bool:

@@ -75,7 +75,6 @@ class Condition(_Wire):
     status: str = ""
     reason: str = ""
     message: str = ""
-    last_transition_time: str | None = None
 
 
 class NodeImage(_Wire):
@@ -240,7 +239,12 @@ class ContainerStateRunning(_Wire):
     started_at: str | None = None
 
 
+class ContainerStateWaiting(_Wire):
+    reason: str = ""
+
+
 class ContainerState(_Wire):
+    waiting: ContainerStateWaiting | None = None
     running: ContainerStateRunning | None = None
     terminated: dict[str, Any] | None = None
 
@@ -308,7 +312,6 @@ class Event(Object):
     reason: str = ""
     message: str = ""
     source: EventSource = msgspec.field(default_factory=EventSource)
-    reporting_component: str = ""
     last_timestamp: str | None = None
     event_time: str | None = None
     series: EventSeries | None = None

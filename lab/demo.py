@@ -23,6 +23,9 @@ from model.errors import ApiError, NotFound
 WAIT_SECONDS: Final = 600.0
 """Modelled seconds after the last creation in which pods may become ready: a cold start takes 300 (first seed)."""
 
+BOUND_SECONDS: Final = 100.0
+"""Modelled seconds after the last creation in which containerd goes on restarting for pods that find no node."""
+
 POLL_WALL_SECONDS: Final = 0.1
 CONCURRENCY: Final = 8
 
@@ -81,7 +84,7 @@ class Demo:
         self._scene = Scene(stage.client, constants)
 
     async def run(self) -> list[Run]:
-        await self._stage.apply([sample_profile(self._constants)])
+        await self._stage.apply([sample_profile(self._constants, gated=False)])
         plain, plain_run = await self._run(PLAIN, None)
         _, stoker_run = await self._run(STOKER, plain)
         return [plain_run, stoker_run]
@@ -94,8 +97,7 @@ class Demo:
             await self._scene.opt_in(self._workload, opted_in=mode == STOKER)
             await self._scene.play(fleet)
             self._progress(f"{mode}: creating {len(self._workload.pods)} pods")
-            created = await self._create_pods()
-            waited = await self._wait(mode, fleet, created)
+            created, waited = await self._burst(mode, fleet)
             forecasts = await self._forecasts() if mode == STOKER else {}
             outcomes = [
                 self._outcome(mode, item, reference, fleet.truth(item.uid), forecasts)
@@ -103,6 +105,24 @@ class Demo:
             ]
             await self._delete_pods(created)
         return created, Run(mode, outcomes, waited)
+
+    async def _burst(self, mode: str, fleet: Fleet) -> tuple[list[_Creation], float]:
+        """Create the pods while containerd restarts where it does, and wait for them."""
+        restarts = asyncio.create_task(self._scene.keep_restarting(fleet))
+        try:
+            created = await self._create_pods()
+            await self._all_bound(fleet, created)
+        finally:
+            restarts.cancel()
+        return created, await self._wait(mode, fleet, created)
+
+    async def _all_bound(self, fleet: Fleet, created: Sequence[_Creation]) -> None:
+        """Until every pod has its node, or the wait for those that find none has lasted long enough."""
+        uids, began = [item.uid for item in created if item.stored], fleet.clock.now()
+        while any(fleet.truth(uid) is None for uid in uids):
+            if fleet.clock.now() - began > BOUND_SECONDS:
+                return
+            await asyncio.sleep(POLL_WALL_SECONDS)
 
     async def _create_pods(self) -> list[_Creation]:
         """All at once, as a burst comes; what is refused is part of the outcome."""
@@ -158,7 +178,7 @@ class Demo:
                 "architecture": truth.architecture,
                 "warm": truth.warm_at_binding,
                 "cold_reasons": truth.cold_reasons,
-                "ready_seconds": _seconds_to_ready(truth),
+                "ready_seconds": truth.seconds_to_ready(self._stage.speed),
                 "failed_sandboxes": truth.failed_sandboxes,
             }
         return Outcome(
@@ -189,10 +209,3 @@ class Demo:
             return there.isdisjoint(item.uid for item in created)
 
         await eventually(all_gone, "the pods of the demonstration are not gone", SETUP_WALL_SECONDS)
-
-
-def _seconds_to_ready(truth: Truth) -> float | None:
-    """Wall seconds in the scheduler's queue, whose back-off does not follow compressed time, and the kubelet's."""
-    if truth.kubelet_seconds is None:
-        return None
-    return truth.bound_unix - truth.created_unix + truth.kubelet_seconds

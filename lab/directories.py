@@ -17,10 +17,20 @@ LOCK: Final = "owner.lock"
 
 @contextmanager
 def working_directory() -> Iterator[Path]:
-    """A new directory, gone at the end; what earlier owners left behind when they were killed goes first."""
-    _sweep(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, held(Path(name) / LOCK):
-        yield Path(name)
+    """A new directory, gone at the end; what earlier owners left behind when they were killed goes first.
+
+    It gets the name that others sweep only once it is locked.
+    """
+    parent = Path(tempfile.gettempdir())
+    _sweep(parent)
+    unlocked = Path(tempfile.mkdtemp(prefix=f"new-{PREFIX}"))
+    directory = parent / unlocked.name.removeprefix("new-")
+    with held(unlocked / LOCK):
+        unlocked.rename(directory)
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from model.names import KATA_DEPLOY
 
 SETUP_WALL_SECONDS: Final = 60.0
 PROBES: Final = 4
+RESTART_EVERY_SECONDS: Final = 10.0
 
 RESIDENTS: Final = "residents"
 """The namespace of the pods that run on the nodes with a cut-off report: they prove that the images are there."""
@@ -41,10 +42,15 @@ PROBE: Final[Manifest] = {
 """A pod that the pod security standards let into any namespace; it is never stored."""
 
 
-def sample_profile(constants: Constants) -> Manifest:
-    """The profile of manifests/samples, with the runtime class of these constants."""
+def sample_profile(constants: Constants, *, gated: bool = True) -> Manifest:
+    """The profile of manifests/samples, with the runtime class of these constants.
+
+    Without the gate, the second scheduler asks the extender; with it, the pods are nominated.
+    """
     profile = next(item for item in load("samples") if item["kind"] == "TenantProfile")
     profile["spec"]["runtimeClassName"] = constants.kata.runtime_class
+    if not gated:
+        profile["spec"]["schedulingGates"] = []
     return profile
 
 
@@ -85,6 +91,17 @@ class Scene:
             return all(shown.get(name, -1) >= count for name, count in awaited.items())
 
         await eventually(all_shown, "kata-deploy's restarts are not to be seen in the API", SETUP_WALL_SECONDS)
+
+    async def keep_restarting(self, fleet: Fleet) -> None:
+        """Restart containerd on the nodes whose story it is, again and again, until cancelled: a crash-looping upgrade.
+
+        A single restart would be over before a burst on a busy machine is: 20 modelled seconds are one of the wall's.
+        """
+        names_of = [node.name for node in fleet.nodes.values() if node.group.state == "containerd-restarted"]
+        while True:
+            await fleet.clock.sleep_until(fleet.clock.now() + RESTART_EVERY_SECONDS)
+            for name in names_of:
+                fleet.restart_containerd(name)
 
     async def opt_in(self, workload: Workload, *, opted_in: bool) -> None:
         """The workload's namespaces, with or without the label that makes them a tenant's."""

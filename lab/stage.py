@@ -127,11 +127,14 @@ class Stage:
         return manifest
 
     def _scheduler_configuration(self) -> dict[str, Any]:
-        """The second scheduler's configuration as it is shipped, with the extender's port of this run."""
+        """The second scheduler's configuration as it is shipped, with the extender's port of this run.
+
+        On a machine whose two cores run the whole cluster, half a second is soon over without anybody being slow.
+        """
         shipped = next(item for item in load("scheduler") if item["kind"] == "ConfigMap")
         configuration: dict[str, Any] = yaml.safe_load(shipped["data"]["scheduler.yaml"])
         for extender in configuration["extenders"]:
-            extender["urlPrefix"] = f"http://{LOOPBACK}:{self.extender_port}"
+            extender |= {"urlPrefix": f"http://{LOOPBACK}:{self.extender_port}", "httpTimeout": "5s"}
         return configuration
 
     async def _token_kubeconfig(self, account: str) -> str:

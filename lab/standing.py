@@ -71,6 +71,15 @@ def up(arguments: Sequence[str]) -> LabState:
             stderr=output,
             start_new_session=True,
         )
+    try:
+        return _wait_until_it_stands(supervisor, log)
+    except BaseException:  # Ctrl-C too: nobody would know of a supervisor that went on
+        supervisor.terminate()
+        supervisor.wait()
+        raise
+
+
+def _wait_until_it_stands(supervisor: subprocess.Popen[bytes], log: Path) -> LabState:
     deadline = time.monotonic() + UP_SECONDS
     while time.monotonic() < deadline:
         if (state := read_state()) is not None:
@@ -78,7 +87,6 @@ def up(arguments: Sequence[str]) -> LabState:
         if supervisor.poll() is not None:
             raise LabError(f"the lab ended before it stood; {log} ends with:\n{_tail(log)}")
         time.sleep(POLL_SECONDS)
-    supervisor.terminate()
     raise LabError(f"the lab did not stand after {UP_SECONDS:.0f} s; {log} ends with:\n{_tail(log)}")
 
 

@@ -31,10 +31,6 @@ class Story(Table):
     installing: tuple[Name, ...] = ()
     """Groups without Kata on which kata-deploy begins as the story does."""
 
-    speed: Annotated[float, Field(gt=0, le=1_000)] | None = None
-    """Seconds of the model in a wall second; absent means the constants' own. Slower where something of the story takes
-    wall seconds whatever the speed."""
-
 
 class Rollout(Story):
     """kata-deploy is rolled out anew: containerd restarts on node after node."""
@@ -104,6 +100,9 @@ class SchedulerRestart(Story):
 
 class Scenarios(Table):
     """All of them."""
+
+    speed: Annotated[float, Field(gt=0, le=1_000)]
+    """Seconds of the model in a wall second: the lower, the less weighs what cannot be compressed."""
 
     wait_seconds: Seconds
     """How long after the last arrival pods may become ready; what is not ready then is pending."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from model.nodes import NodeFacts
 from model.profiles import ProfileSpec
 from model.runtime import RuntimeState, runtime_on
-from model.terms import settle_term
+from model.terms import SANDBOX_RETRY_SECONDS, settle_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def warmth_of(node: NodeFacts, profile: ProfileSpec, handler: str, images: Itera
         missing.append(runtime.reason)
     settle = settle_term(node, runtime, profile, now)
     if settle.seconds > 0:
-        missing.append(f"{settle.note}; {settle.seconds:.0f} s to settle")
+        missing.append(f"{settle.note}; {settle.seconds - SANDBOX_RETRY_SECONDS:.0f} s to settle")
     lacking = sorted(image for image in images if image not in node.images)
     if lacking:
         missing.append("image " + ", ".join(lacking))

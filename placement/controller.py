@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from math import inf
 from time import monotonic
@@ -122,9 +122,9 @@ class PlacementController:
         verdicts = self._verdicts(gated, now) if is_reliable else self._by_deadline(gated, now)
         for pod in gated:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
-        held = [verdict for verdict in verdicts.values() if isinstance(verdict, Hold)]
+        held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
         self._holds = bool(held or nominated)
-        self._due = next_decision(held, (self._deadline(pod) for pod in pods if has_our_gate(pod)))
+        self._due = next_decision(held.values(), (self._deadline(pod) for pod in pods if has_our_gate(pod)))
         self._gauge(held, undecided=len(gated) - len(verdicts))
 
     def _verdicts(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
@@ -205,10 +205,10 @@ class PlacementController:
 
         return done
 
-    def _gauge(self, held: list[Hold], undecided: int) -> None:
+    def _gauge(self, held: Mapping[str, Hold], undecided: int) -> None:
         metrics.GATED_PODS.clear()
-        reasons = Counter(verdict.reason.value for verdict in held)
-        reasons["on-their-way"] = len(self._dispatch)
+        reasons = Counter(verdict.reason.value for verdict in held.values())
+        reasons["on-their-way"] = len(self._dispatch.pods - held.keys())
         reasons["undecided"] = undecided
         for reason, count in reasons.items():
             metrics.GATED_PODS.labels(reason).set(count)

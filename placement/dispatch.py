@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,8 +52,10 @@ class Dispatch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, _UnderWay] = {}
 
-    def __len__(self) -> int:
-        return len(self._under_way)
+    @property
+    def pods(self) -> KeysView[str]:
+        """Their uids."""
+        return self._under_way.keys()
 
     @property
     def nominated(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, takewhile
 from typing import Final
 
+from model.preferences import Preferences
 from model.score import TIE_SECONDS
 from placement.plan import Member, Plan
 
@@ -99,11 +100,12 @@ class _Exchange:
         self._best_seconds = 0.0
         self._best: dict[str, str | None] = {}
         self._way: dict[str, str | None] = {}
+        self._before = {item.pod.uid: plan.placed.get(item.pod.uid) for item in self._members}
 
     def run(self) -> bool:
         """Take the members out and put them back in the best way found; whether that is better than it was."""
         plan = self._plan
-        before = {item.pod.uid: plan.placed.get(item.pod.uid) for item in self._members}
+        before = self._before
         for member in self._members:
             if before[member.pod.uid] is not None:
                 plan.take(member)
@@ -119,12 +121,19 @@ class _Exchange:
         placed = []
         for member in self._members:
             if (name := way[member.pod.uid]) is not None:
-                seconds += self._plan.weighed_seconds(member, name) or 0.0
+                seconds += self._weighed(member, name) or 0.0
                 self._plan.put(member, name)
                 placed.append(member)
         for member in placed:
             self._plan.take(member)
         return seconds
+
+    def _weighed(self, member: Member, name: str) -> float | None:
+        """The plan's weighed seconds, plus the tie where a pod with preferences would leave what suited them."""
+        seconds = self._plan.weighed_seconds(member, name)
+        if seconds is None or name == self._before[member.pod.uid] or member.pod.preferences == Preferences():
+            return seconds
+        return seconds + TIE_SECONDS
 
     def _least(self, member: Member) -> float:
         return min((seconds for seconds, _ in self._choices(member)), default=UNPLACED_SECONDS)
@@ -135,7 +144,7 @@ class _Exchange:
         for seconds, name in member.candidates.ranked:
             if len(choices) >= NODES_TRIED and seconds >= choices[NODES_TRIED - 1][0]:
                 break
-            weighed = self._plan.weighed_seconds(member, name)
+            weighed = self._weighed(member, name)
             if weighed is not None:
                 choices.append((weighed, name))
                 choices.sort()

@@ -12,8 +12,10 @@ from placement.tallies import Pull, Tally
 Ranked = list[tuple[float, str]]
 """Seconds and name, the least seconds first."""
 
-Strata = Mapping[tuple[float, tuple[str | None, ...]], Ranked]
-"""By standing points, and by the domain in each tally of a shared topology key."""
+StratumKey = tuple[float, tuple[str | None, ...]]
+"""Standing points, and the domain in each tally of a shared topology key."""
+
+Strata = Mapping[StratumKey, Ranked]
 
 
 class StrataOf:
@@ -21,23 +23,30 @@ class StrataOf:
 
     def __init__(self, fleet: FleetState) -> None:
         self._fleet = fleet
-        self._known: dict[object, Strata] = {}
-        self._points: dict[object, dict[str, float]] = {}
+        self._strata: dict[object, Strata] = {}
+        self._keys: dict[object, dict[str, StratumKey]] = {}
 
     def group(self, pod: GatedPod, candidates: Candidates, pulls: tuple[Pull, ...]) -> Strata:
         shared = tuple(tally for tally, _ in pulls if tally.is_shared)
-        key = id(candidates), pod.preferences.nodes, tuple(tally.topology_key for tally in shared)
-        if key not in self._known:
-            self._known[key] = self._divided(pod, candidates, shared)
-        return self._known[key]
+        thought = pod.preferences.nodes, pod.requirements.tolerations, tuple(tally.topology_key for tally in shared)
+        key = id(candidates), thought
+        if key not in self._strata:
+            keys = self._keys.setdefault(thought, {})
+            self._strata[key] = self._divided(pod, candidates, shared, keys)
+        return self._strata[key]
 
-    def _divided(self, pod: GatedPod, candidates: Candidates, shared: tuple[Tally, ...]) -> Strata:
-        strata: dict[tuple[float, tuple[str | None, ...]], Ranked] = {}
-        points = self._points.setdefault((pod.preferences.nodes, pod.requirements.tolerations), {})
-        for seconds, name in candidates.ranked:
-            traits = self._fleet.nodes[name].traits
-            if name not in points:
-                points[name] = standing_points(pod.preferences, pod.requirements.tolerations, traits)
-            key = points[name], tuple(tally.domain(traits) for tally in shared)
-            strata.setdefault(key, []).append((seconds, name))
+    def _divided(
+        self, pod: GatedPod, candidates: Candidates, shared: tuple[Tally, ...], keys: dict[str, StratumKey]
+    ) -> Strata:
+        strata: dict[StratumKey, Ranked] = {}
+        for item in candidates.ranked:
+            name = item[1]
+            if name not in keys:
+                keys[name] = self._key(pod, name, shared)
+            strata.setdefault(keys[name], []).append(item)
         return strata
+
+    def _key(self, pod: GatedPod, name: str, shared: tuple[Tally, ...]) -> StratumKey:
+        traits = self._fleet.nodes[name].traits
+        points = standing_points(pod.preferences, pod.requirements.tolerations, traits)
+        return points, tuple(tally.domain(traits) for tally in shared)

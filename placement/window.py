@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from model.score import TIE_SECONDS
 from placement.inputs import FleetState
 from placement.plan import Member, Plan
-from placement.strata import Ranked, Strata
+from placement.strata import Ranked, Strata, StratumKey
 from placement.tallies import Pull, Tally
 
 Standing = tuple[bool, bool, float, float, str]
@@ -127,7 +127,7 @@ class Window:
 class _Stratum:
     """Where one group stands in a stratum: `exceptions` by their standing, `parked` beyond the tie, by seconds."""
 
-    def __init__(self, key: tuple[float, tuple[str | None, ...]], ranked: Ranked, shared: Iterable[Pull]) -> None:
+    def __init__(self, key: StratumKey, ranked: Ranked, shared: Iterable[Pull]) -> None:
         self._standing_points, domains = key
         self._shared: list[tuple[Tally, float, str | None]] = [
             (tally, points, domain) for (tally, points), domain in zip(shared, domains, strict=True)

@@ -57,7 +57,7 @@ class Admission:
             message = f"Stoker has not seen namespace {namespace!r} yet; try again"
             return Verdict.refusing(Refusal.unavailable("unseen_namespace", message))
         name = membership.profile_name
-        if not name:
+        if name is None:
             return Verdict.passing()
         if self.unknown_profile == "admit":
             text = f"TenantProfile {name[:50]!r} is unknown: the pod is left as it is"

@@ -29,13 +29,14 @@ def mutate(pod: Pod, profile: TenantProfile) -> list[Operation]:
         return []
     spec = profile.spec
     operations = rewrite_pull_policies(pod, spec)
-    if not pod.is_of_daemon_set:
-        operations += fill_runtime_class(pod, spec)
-        operations += add_tolerations(pod, spec)
-        if not pod.spec.node_name:
-            operations += add_gates(pod, spec)
-            operations += name_scheduler(pod, spec)
-            operations += place_by_architecture(pod, spec)
+    if pod.is_of_daemon_set:
+        return operations
+    operations += fill_runtime_class(pod, spec)
+    operations += add_tolerations(pod, spec)
+    if not pod.spec.node_name:
+        operations += add_gates(pod, spec)
+        operations += name_scheduler(pod, spec)
+        operations += place_by_architecture(pod, spec)
     operations += annotate(pod, profile.name)
     return operations
 

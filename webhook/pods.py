@@ -153,12 +153,8 @@ class Pod(_Wire, frozen=True):
 
     @property
     def is_of_daemon_set(self) -> bool:
-        """Whether its controller has chosen the node already, from the pod's template as it stands."""
-        if any(owner.controller and owner.kind == "DaemonSet" for owner in self.metadata.owner_references or ()):
-            return True
-        affinity = self.spec.node_affinity
-        return affinity is not None and any(
-            expression.key == NODE_NAME_FIELD
-            for term in affinity.required_terms
-            for expression in term.match_fields or ()
-        )
+        """Whether a DaemonSet controls it, which has chosen the node already, from the template as it stands.
+
+        An affinity to a node's name alone proves nothing: anybody may write one, to slip past an enforced class.
+        """
+        return any(owner.controller and owner.kind == "DaemonSet" for owner in self.metadata.owner_references or ())

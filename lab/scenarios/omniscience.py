@@ -1,27 +1,33 @@
 """The omniscient placement: pods on nodes by one who knows every draw of chance and everything that will happen.
 
-What is computed: for every pod a node, so that the mean of the seconds to ready, as the simulation's own physics make
-them (contention, queues of pulls, images that another pod's pull brings, stalls), is small, and no node takes more pods
-than it has resources for. A pod is bound as it arrives, or as soon as a sandbox works on its node; no control plane
-costs it any time. The search starts from the least assignment without interactions (exact, see assignment.py), from the
-same with an estimate of contention, and from the placements of the trials themselves, and moves and exchanges single
-pods as long as that helps. So it is never worse than what a trial chose, and `least_mean_seconds`, a bound that no
-placement can beat, says how far from the least it can be: there pods do not hinder each other, and a missing image is
-there as soon as the quickest pull could have brought it.
+What is computed: for every pod a node and the moment of its binding, so that the mean of the seconds to ready, as the
+simulation's own physics make them (contention, queues of pulls, images that another pod's pull brings, stalls), is
+small, and no node takes more pods than it has resources for. Waiting for the binding counts as the lab counts seconds
+in the scheduler's queue, in wall seconds; nothing else of a control plane costs any time. The search starts from the
+least assignment without interactions (exact, see assignment.py), from the same with an estimate of contention, and from
+what the trials themselves did, and moves and exchanges single pods as long as that helps. So it is never worse than a
+trial, and `least_mean_seconds`, a bound that no placement can beat, says how far from the least it can be: there pods
+do not hinder each other, and a missing image is there as soon as the quickest pull could have brought it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from lab.scenarios.assignment import assign
 from lab.scenarios.laws import Candidate, Laws
 from lab.scenarios.machines import Machine
-from lab.scenarios.replay import Replay
+from lab.scenarios.replay import Replay, Start
 
-Places = list[int | None]
+Spot = tuple[int, float]
+"""A machine's number, and the moment of a binding there."""
+
+Places = list[Spot | None]
+Hint = Sequence[tuple[str, float] | None]
+"""By pod: where and when a trial bound it."""
+
 EVALUATIONS = 8_000
 _EPSILON = 1e-6
 
@@ -37,42 +43,55 @@ class Placement:
 
 
 class Omniscience:
-    """Searches one story's best placement."""
+    """Searches one story's best placement. `speed`: modelled seconds in a wall second of the scheduler's queue."""
 
-    def __init__(self, laws: Laws, machines: Sequence[Machine], pods: Sequence[Candidate]) -> None:
+    def __init__(self, laws: Laws, machines: Sequence[Machine], pods: Sequence[Candidate], speed: float = 1.0) -> None:
         self._laws = laws
         self._machines = [machine for machine in machines if machine.slots and machine.installed < inf]
         self._pods = pods
-        self._known: dict[tuple[int, frozenset[int]], dict[int, float]] = {}
-        self._least = [[0.0] * len(self._machines) for _ in pods]
-        for number, machine in enumerate(self._machines):
-            column = least_seconds(laws, machine, pods)
-            for row, seconds in zip(self._least, column, strict=True):
-                row[number] = seconds
+        self._speed = speed
+        self._known: dict[tuple[int, frozenset[tuple[int, float]]], dict[int, float]] = {}
+        columns = [least_seconds(laws, machine, pods, speed) for machine in self._machines]
+        self._least = [[column[pod] for column in columns] for pod in range(len(pods))]
 
-    def place(self, hints: Iterable[Sequence[str | None]] = ()) -> Placement:
-        """The best placement found. `hints`: nodes by pod, worth starting from; those without room are passed over."""
+    def place(self, hints: Iterable[Hint] = ()) -> Placement:
+        """The best placement found, starting from `hints` too; those that overfill a machine are passed over."""
         slots = [machine.slots for machine in self._machines]
         relaxed = assign(self._least, slots)
-        starts = [relaxed, assign(self._least, slots, self._congestion), *self._understood(hints)]
-        best = min(starts, key=self._total)
+        congested = assign(self._least, slots, self._congestion)
+        best = min((*map(self._at_once, (relaxed, congested)), *self._understood(hints)), key=self._total)
         self._improve(best)
         bound = [self._least[pod][node] for pod, node in enumerate(relaxed) if node is not None]
         seconds = self._seconds(best)
         return Placement(
-            nodes=tuple(None if node is None else self._machines[node].name for node in best),
+            nodes=tuple(None if spot is None else self._machines[spot[0]].name for spot in best),
             seconds=tuple(seconds.get(pod, inf) for pod in range(len(best))),
             least_mean_seconds=sum(bound) / len(bound) if bound else 0.0,
         )
 
-    def _understood(self, hints: Iterable[Sequence[str | None]]) -> Iterator[Places]:
+    def _at_once(self, nodes: Sequence[int | None]) -> Places:
+        """Bound on these nodes at the best of the moments that come into question."""
+        return [None if node is None else (node, self._moments(pod, node)[0]) for pod, node in enumerate(nodes)]
+
+    def _moments(self, pod: int, node: int) -> list[float]:
+        """When it may be worth binding the pod: as soon as a sandbox works there, or once the machine has settled."""
+        machine = self._machines[node]
+        at = machine.accepts_from(self._pods[pod].arrival)
+        settled = max(at, machine.stalls_until(at))
+        return [at] if settled == at else [at, settled]
+
+    def _understood(self, hints: Iterable[Hint]) -> Iterator[Places]:
         numbers = {machine.name: number for number, machine in enumerate(self._machines)}
         for hint in hints:
-            places = [numbers.get(name or "") for name in hint]
-            if None not in places and all(
-                places.count(number) <= machine.slots for number, machine in enumerate(self._machines)
-            ):
+            places: Places = []
+            for pod, told in enumerate(hint):
+                node = numbers.get(told[0]) if told else None
+                places.append(None if told is None or node is None else (node, max(told[1], self._pods[pod].arrival)))
+            if None not in places and self._fits(places):
                 yield places
+
+    def _fits(self, places: Places) -> bool:
+        return all(len(pods) <= self._machines[node].slots for node, pods in self._by_node(places).items())
 
     def _congestion(self, pods: int) -> float:
         """What the pod that makes them so many adds, if all of them start side by side."""
@@ -85,31 +104,35 @@ class Omniscience:
 
     def _total(self, places: Places) -> float:
         seconds = self._seconds(places)
-        return sum(seconds.get(pod, inf) for pod, node in enumerate(places) if node is not None)
+        return sum(seconds[pod] for pod, spot in enumerate(places) if spot is not None)
 
     def _seconds(self, places: Places) -> dict[int, float]:
         found: dict[int, float] = {}
         for node, pods in self._by_node(places).items():
-            found.update(self._on(node, frozenset(pods)))
+            found.update(self._on(node, pods))
         return found
 
-    def _by_node(self, places: Places) -> dict[int, set[int]]:
-        nodes: dict[int, set[int]] = {number: set() for number in range(len(self._machines))}
-        for pod, node in enumerate(places):
-            if node is not None:
-                nodes[node].add(pod)
+    def _by_node(self, places: Places) -> dict[int, dict[int, float]]:
+        """For each node the pods there, with the moments of their bindings."""
+        nodes: dict[int, dict[int, float]] = {number: {} for number in range(len(self._machines))}
+        for pod, spot in enumerate(places):
+            if spot is not None:
+                nodes[spot[0]][pod] = spot[1]
         return nodes
 
-    def _on(self, node: int, pods: frozenset[int]) -> dict[int, float]:
-        """The seconds to ready of these pods, alone on that node."""
-        known = self._known.get((node, pods))
+    def _on(self, node: int, pods: Mapping[int, float]) -> dict[int, float]:
+        """The seconds to ready of these pods, bound at these moments, alone on that node."""
+        key = node, frozenset(pods.items())
+        known = self._known.get(key)
         if known is None:
-            machine, numbers = self._machines[node], sorted(pods)
-            bindings = [(self._pods[pod], machine.accepts_from(self._pods[pod].arrival)) for pod in numbers]
-            starts = Replay(self._laws, machine).run(bindings)
-            known = {pod: start.ready - self._pods[pod].arrival for pod, start in zip(numbers, starts, strict=True)}
-            self._known[node, pods] = known
+            order = sorted(pods)
+            starts = Replay(self._laws, self._machines[node]).run([(self._pods[pod], pods[pod]) for pod in order])
+            known = {pod: self._counted(pod, pods[pod], start) for pod, start in zip(order, starts, strict=True)}
+            self._known[key] = known
         return known
+
+    def _counted(self, pod: int, bound: float, start: Start) -> float:
+        return (bound - self._pods[pod].arrival) / self._speed + start.ready - bound
 
     def _improve(self, places: Places) -> None:
         """Move and exchange pods while that helps and evaluations are left; changes `places`."""
@@ -122,62 +145,63 @@ class Omniscience:
                     return
                 helped = self._improve_pod(pod, places, nodes) or helped
 
-    def _excess(self, pod: int, places: Places, nodes: dict[int, set[int]]) -> float:
-        node = places[pod]
-        return 0.0 if node is None else self._on(node, frozenset(nodes[node]))[pod] - min(self._least[pod])
+    def _excess(self, pod: int, places: Places, nodes: dict[int, dict[int, float]]) -> float:
+        spot = places[pod]
+        return 0.0 if spot is None else self._on(spot[0], nodes[spot[0]])[pod] - min(self._least[pod])
 
-    def _improve_pod(self, pod: int, places: Places, nodes: dict[int, set[int]]) -> bool:
+    def _improve_pod(self, pod: int, places: Places, nodes: dict[int, dict[int, float]]) -> bool:
         here = places[pod]
         if here is None:
             return False
-        now = self._on(here, frozenset(nodes[here]))[pod]
-        for there in sorted(range(len(self._machines)), key=lambda node: self._least[pod][node]):
-            if self._least[pod][there] >= now - _EPSILON:
+        now = self._on(here[0], nodes[here[0]])[pod]
+        for node in sorted(range(len(self._machines)), key=lambda node: self._least[pod][node]):
+            if self._least[pod][node] >= now - _EPSILON:
                 return False
-            if there != here and self._changed(pod, there, places, nodes):
-                return True
+            for moment in self._moments(pod, node):
+                if (node, moment) != here and self._changed(pod, here, (node, moment), places, nodes):
+                    return True
         return False
 
-    def _changed(self, pod: int, there: int, places: Places, nodes: dict[int, set[int]]) -> bool:
-        here = places[pod]
-        if here is None:
-            return False
-        full = len(nodes[there]) >= self._machines[there].slots
-        before = self._sum(here, nodes[here]) + self._sum(there, nodes[there])
-        for other in sorted(nodes[there]) if full else (None,):
-            moved = {other} if other is not None else set[int]()
-            left, joined = nodes[here] - {pod} | moved, nodes[there] - moved | {pod}
-            if self._sum(here, left) + self._sum(there, joined) < before - _EPSILON:
-                nodes[here], nodes[there], places[pod] = left, joined, there
+    def _changed(self, pod: int, here: Spot, there: Spot, places: Places, nodes: dict[int, dict[int, float]]) -> bool:
+        """Move the pod, or exchange it with one that stands in its way, if that helps."""
+        full = here[0] != there[0] and len(nodes[there[0]]) >= self._machines[there[0]].slots
+        before = {node: nodes[node] for node in {here[0], there[0]}}
+        for other in sorted(nodes[there[0]]) if full else (None,):
+            after = {node: {key: at for key, at in pods.items() if key != pod} for node, pods in before.items()}
+            after[there[0]][pod] = there[1]
+            if other is not None:
+                del after[there[0]][other]
+                after[here[0]][other] = self._moments(other, here[0])[0]
+            if self._sum(after) < self._sum(before) - _EPSILON:
+                nodes.update(after)
+                places[pod] = there
                 if other is not None:
-                    places[other] = here
+                    places[other] = here[0], after[here[0]][other]
                 return True
         return False
 
-    def _sum(self, node: int, pods: set[int]) -> float:
-        return sum(self._on(node, frozenset(pods)).values())
+    def _sum(self, nodes: Mapping[int, Mapping[int, float]]) -> float:
+        return sum(sum(self._on(node, pods).values()) for node, pods in nodes.items())
 
 
-def least_seconds(laws: Laws, machine: Machine, pods: Sequence[Candidate]) -> list[float]:
-    """What no placement can beat on this machine, by pod: nobody in the way, images brought by the quickest pull."""
-    sandboxes = [_least_sandbox(laws, machine, pod) for pod in pods]
+def least_seconds(laws: Laws, machine: Machine, pods: Sequence[Candidate], speed: float = 1.0) -> list[float]:
+    """What no placement can beat on this machine, by pod: nobody in the way, images brought by the quickest pull.
+
+    All waiting counts as in the scheduler's queue, where it is cheapest.
+    """
+    works = [machine.accepts_from(pod.arrival) for pod in pods]
     brought: dict[str, float] = {}
-    for pod, at in zip(pods, sandboxes, strict=True):
+    for pod, at in zip(pods, works, strict=True):
         for container in (pod.init, pod.main):
             work = laws.pull_work(pod, container, machine, present=False)
-            end = max(at, machine.stalls_until(at)) + work.fixed_seconds + work.transfer_seconds
+            end = max(at + laws.sandbox_seconds(pod, settling=False), machine.stalls_until(at))
+            end += work.fixed_seconds + work.transfer_seconds
             brought[container.image] = min(end, brought.get(container.image, inf))
     brought |= dict.fromkeys(machine.images, -inf)
     found = []
-    for pod, sandbox in zip(pods, sandboxes, strict=True):
-        at = max(sandbox, brought[pod.init.image]) + laws.init_seconds(pod)
-        at = max(at, brought[pod.main.image]) + laws.application_seconds(pod, machine, 0)
-        found.append(at + laws.ready_seconds(pod) - pod.arrival)
+    for pod, at in zip(pods, works, strict=True):
+        sandbox, init = laws.sandbox_seconds(pod, settling=False), laws.init_seconds(pod)
+        ways = sandbox + init + laws.application_seconds(pod, machine, 0) + laws.ready_seconds(pod)
+        begin = max(at, brought[pod.init.image] - sandbox, brought[pod.main.image] - sandbox - init)
+        found.append((begin - pod.arrival) / max(1.0, speed) + ways)
     return found
-
-
-def _least_sandbox(laws: Laws, machine: Machine, pod: Candidate) -> float:
-    """The moment at which its sandbox can run: at once, or after the stall in which sandboxes are slow."""
-    at = machine.accepts_from(pod.arrival)
-    settled = max(at, machine.stalls_until(at)) + laws.sandbox_seconds(pod, settling=False)
-    return settled if settled <= at else min(settled, at + laws.sandbox_seconds(pod, settling=True))

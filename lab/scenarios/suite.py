@@ -1,4 +1,4 @@
-"""Runs stories in every mode, one after the other, on as few stages as there are speeds."""
+"""Runs stories in every mode, one after the other, on one stage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What is to be run. `speed` None means each story's own."""
+    """What is to be run. `speed` None means the scenarios' own."""
 
     names: Sequence[str]
     seeds: Sequence[int]
@@ -49,15 +49,15 @@ class Suite:
         return list(known) if name == ALL else [name]
 
     async def run(self, programs: Programs, assignment: Assignment) -> list[Case]:
-        """In the order of the names, each with every seed."""
-        cases: dict[tuple[str, int], Case] = {}
-        for speed, stories in self._by_speed(assignment).items():
-            async with Stage.start(programs, speed, self._progress) as stage:
-                await stage.control_plane.start_scheduler(TUNED_SCHEDULER, TUNED_CONFIGURATION)
-                for name, story in stories.items():
-                    for seed in assignment.seeds:
-                        cases[name, seed] = await self.tell(stage, name, story, seed, assignment.modes)
-        return [cases[name, seed] for name in assignment.names for seed in assignment.seeds]
+        """In the order of the names, each with every seed, all on one stage."""
+        stories = self._scenarios.stories()
+        async with Stage.start(programs, assignment.speed or self._scenarios.speed, self._progress) as stage:
+            await stage.control_plane.start_scheduler(TUNED_SCHEDULER, TUNED_CONFIGURATION)
+            return [
+                await self.tell(stage, name, stories[name], seed, assignment.modes)
+                for name in assignment.names
+                for seed in assignment.seeds
+            ]
 
     async def tell(self, stage: Stage, name: str, story: Story, seed: int, modes: Sequence[Mode]) -> Case:
         """One story in these modes, on a stage that stands, and the omniscient placement after them."""
@@ -67,9 +67,8 @@ class Suite:
             trial = Trial(stage, constants, self._scenarios, mode, lambda text: self._progress(f"{name}: {text}"))
             findings[mode.name] = await trial.run(story, roles, incident_of(story, constants))
         self._progress(f"{name}: computing the omniscient placement")
-        omniscience = Omniscience(
-            Laws(constants), Foresight(constants, story).machines(), [role.candidate for role in roles]
-        )
+        machines, pods = Foresight(constants, story).machines(), [role.candidate for role in roles]
+        omniscience = Omniscience(Laws(constants), machines, pods, stage.speed)
         return Case(
             name=name,
             story=story,
@@ -80,16 +79,9 @@ class Suite:
             omniscient=omniscience.place(_chosen(findings, roles)),
         )
 
-    def _by_speed(self, assignment: Assignment) -> Mapping[float, dict[str, Story]]:
-        stories, speeds = self._scenarios.stories(), dict[float, dict[str, Story]]()
-        for name in assignment.names:
-            speed = assignment.speed or stories[name].speed or self._constants.speed
-            speeds.setdefault(speed, {})[name] = stories[name]
-        return speeds
 
-
-def _chosen(findings: Mapping[str, Finding], roles: Sequence[Role]) -> Iterator[list[str | None]]:
-    """Where the trials put the pods."""
+def _chosen(findings: Mapping[str, Finding], roles: Sequence[Role]) -> Iterator[list[tuple[str, float] | None]]:
+    """Where and when the trials bound the pods."""
     for finding in findings.values():
-        nodes = {sight.name: sight.node for sight in finding.sights}
-        yield [nodes[role.name] for role in roles]
+        spots = {sight.name: (sight.node, sight.bound_at) for sight in finding.sights}
+        yield [None if node is None or at is None else (node, at) for node, at in (spots[role.name] for role in roles)]

@@ -45,9 +45,10 @@ async def test_an_option_that_cannot_be_used_ends_it_with_one_sentence(
 ) -> None:
     ended = await stoker("serve", "--kubeconfig", kubeconfig, *words)
     assert (ended.status, ended.output) == (1, "")
-    assert ended.complaint.startswith("stoker: ")
-    assert complaint in ended.complaint
-    assert len(ended.complaint.splitlines()) == 1
+    sentence = ended.complaint.splitlines()[-1]  # lines of the log may come before
+    assert sentence.startswith("stoker: ")
+    assert complaint in sentence
+    assert "Traceback" not in ended.complaint
 
 
 async def test_a_missing_kubeconfig_ends_it(tmp_path: Path) -> None:

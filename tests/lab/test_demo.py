@@ -222,9 +222,9 @@ def test_a_users_tenants_are_those_whose_namespaces_name_a_profile(performance: 
 
 
 def test_a_users_pods_are_placed_and_ready(performance: Performance) -> None:
-    for mode in (PLAIN, STOKER):
-        found = users(performance, mode)
-        assert [name for name, item in found.items() if item.ready_seconds is None and not item.refused] == []
+    assert [name for name, item in users(performance, PLAIN).items() if item.node is None] == []
+    found = users(performance)
+    assert [name for name, item in found.items() if item.ready_seconds is None and not item.refused] == []
 
 
 def test_a_users_pods_get_forecasts_unless_they_chose_their_node(performance: Performance) -> None:

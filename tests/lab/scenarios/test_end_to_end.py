@@ -23,6 +23,7 @@ from tests.lab.scenarios.stories import story
 pytestmark = pytest.mark.controlplane
 
 PODS = 14
+SPEED = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def short() -> Story:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def told(programs: Programs, shipped: Constants, short: Story) -> Case:
-    async with Stage.start(programs, shipped.speed) as stage:
+    async with Stage.start(programs, SPEED) as stage:
         await stage.control_plane.start_scheduler(TUNED_SCHEDULER, TUNED_CONFIGURATION)
         return await Suite(shipped).tell(stage, "mixed-fleet", short, shipped.seed, MODES)
 
@@ -88,5 +89,4 @@ async def test_the_replay_of_a_trial_says_what_the_simulation_did(
             assert sight.kubelet_seconds is not None
             assert sight.bound_at is not None
             errors.append(abs(start.ready - sight.bound_at - sight.kubelet_seconds))
-    print(mode, sorted(errors))
     assert (p95(errors) or 0.0) < 1.0

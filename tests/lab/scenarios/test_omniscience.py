@@ -71,7 +71,7 @@ def test_it_is_never_worse_than_a_placement_that_it_is_shown() -> None:
     machines = [machine("one", slots=4), machine("two", slots=4, disk_factor=1.25), machine("three", images=BARE)]
     pods = candidates(0, 0, 5, 5, 9, 9)
     hint = [1, 1, 2, 2, 2, 0]
-    placement = Omniscience(LAWS, machines, pods).place([[machines[number].name for number in hint]])
+    placement = Omniscience(LAWS, machines, pods).place([[(machines[number].name, 0.0) for number in hint]])
     assert sum(placement.seconds) / len(pods) <= mean_seconds(machines, pods, hint)
 
 
