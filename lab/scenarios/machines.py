@@ -66,9 +66,13 @@ class Machine:
 
 
 class Foresight:
-    """Makes the machines of a story from the constants, the way the simulation makes its nodes."""
+    """Makes the machines of a story from the constants, the way the simulation makes its nodes.
 
-    def __init__(self, constants: Constants, story: Story) -> None:
+    `scene_seconds`: how long before the first arrival the scene was set.
+    """
+
+    def __init__(self, constants: Constants, story: Story, scene_seconds: float = 0.0) -> None:
+        self._scene_seconds = scene_seconds
         self._constants = constants
         self._story = story
         self._physics = Physics(constants)
@@ -102,9 +106,9 @@ class Foresight:
             installed=LONG_AGO if group.state in INSTALLED_STATES else inf,
         )
         if group.state == "containerd-restarted":
-            return self._restarted(machine, -group.seconds_ago)
+            return self._restarted(machine, -group.seconds_ago - self._scene_seconds)
         if group.state == "kata-installed":
-            return self._installed(machine, -group.seconds_ago)
+            return self._installed(machine, -group.seconds_ago - self._scene_seconds)
         if group.name in self._story.installing or group.state == "kata-installing":
             return self._installed(machine, self._installation_seconds(machine))
         return machine

@@ -46,6 +46,9 @@ class Finding:
     mode: str
     sights: tuple[Sight, ...]
     waited_seconds: float
+    scene_seconds: float = 0.0
+    """How long before the first arrival the scene was set: what happened to nodes `seconds_ago` is older by that."""
+
     first_launch_unix: float | None = None
     """When the autoscaler, if the story has one, launched its first machine."""
 

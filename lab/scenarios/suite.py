@@ -67,8 +67,9 @@ class Suite:
             trial = Trial(stage, constants, self._scenarios, mode, lambda text: self._progress(f"{name}: {text}"))
             findings[mode.name] = await trial.run(story, roles, incident_of(story, constants))
         self._progress(f"{name}: computing the omniscient placement")
-        machines, pods = Foresight(constants, story).machines(), [role.candidate for role in roles]
-        omniscience = Omniscience(Laws(constants), machines, pods, stage.speed)
+        scene_seconds = max(finding.scene_seconds for finding in findings.values())
+        machines = Foresight(constants, story, scene_seconds).machines()
+        omniscience = Omniscience(Laws(constants), machines, [role.candidate for role in roles], stage.speed)
         return Case(
             name=name,
             story=story,

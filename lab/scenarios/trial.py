@@ -55,6 +55,7 @@ class Trial:
         self._roles: dict[str, Role] = {}
         self._uids: dict[str, str] = {}
         self._first_uids: dict[str, str] = {}
+        self._scene_at = 0.0
 
     async def run(self, story: Story, roles: Sequence[Role], incident: Incident) -> Finding:
         """Through the whole story; at the end the pods are deleted, and the fleet with them."""
@@ -67,6 +68,7 @@ class Trial:
             await self._scene.place_residents(self.fleet)
             await self._scene.opt_in(_namespace(), opted_in=self.mode.profile is not None)
             await incident.prepare(self)
+            self._scene_at = self.fleet.clock.now()
             await self._scene.play(self.fleet)
             return await self._play(story, incident)
 
@@ -166,6 +168,7 @@ class Trial:
             mode=self.mode.name,
             sights=tuple(self._sight(name, now) for name in self._roles),
             waited_seconds=self.fleet.clock.now() - self.origin,
+            scene_seconds=self.origin - self._scene_at,
             complaints=tuple(self.complaints),
             refused_creations=self.refused_creations,
             first_launch_unix=self.autoscaler.first_launch_unix if self.autoscaler else None,

@@ -292,7 +292,7 @@ async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
 async def test_the_first_failures_leave_the_copy_unsynced_and_say_so() -> None:
     async with following(refusal(403), refusal(403), refusal(403)) as state:
         await state.until(lambda: len(state.waits) == 3)
-        assert state.reflector.complaint() == "scripted: not synced yet"
+        assert state.reflector.complaint() == "scripted: not synced yet (GET /api/v1/nodes: 403 no)"
 
 
 # Back-off.

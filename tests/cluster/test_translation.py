@@ -10,7 +10,7 @@ from cluster import wire
 from cluster.clock import Clock
 from cluster.translation import (
     LARGEST_IMAGE_BYTES,
-    has_absurd_sizes,
+    flaw_of,
     images_in_use,
     installer,
     is_finished,
@@ -108,7 +108,7 @@ def test_a_report_of_50_images_may_be_cut_off_at_the_smallest_believable(
 )
 def test_a_size_that_cannot_be_is_no_size(size: int, kept: bool, absurd: bool) -> None:
     subject = node(images=[image("agent:v1", size)])
-    assert (bool(list(sized_images(subject))), has_absurd_sizes(subject)) == (kept, absurd)
+    assert (bool(list(sized_images(subject))), "impossible sizes" in flaw_of(subject)) == (kept, absurd)
 
 
 def test_an_image_of_absurd_size_is_present_all_the_same() -> None:
@@ -159,6 +159,12 @@ READY = [{"type": "Ready", "status": "True"}]
         (pod(on="n1", phase="Succeeded"), False),
         (pod(on="n1", phase="Failed"), False),
         (pod(on="n1", containerStatuses=[status_of("c0", restarts=1)]), False),
+        (pod(on="n1", containerStatuses=[{"name": "c0", "state": {"waiting": {"reason": "ContainerCreating"}}}]), True),
+        (pod(on="n1", containerStatuses=[{"name": "c0", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]), False),
+        (
+            pod(on="n1", initContainerStatuses=[{"name": "i", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]),
+            False,
+        ),
     ],
 )
 def test_a_pod_is_starting_from_its_binding_to_its_first_readiness(subject: wire.Pod, starting: bool) -> None:

@@ -25,6 +25,8 @@ async def scheduler(control_plane: ControlPlane) -> AsyncIterator[Process]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def yard(control_plane: ControlPlane, scheduler: Process) -> AsyncIterator[Yard]:
-    async with ApiClient(await load_access(control_plane.admin_kubeconfig)) as client:
-        async with Yard.open(client, scheduler, SCHEDULER) as opened:
-            yield opened
+    async with (
+        ApiClient(await load_access(control_plane.admin_kubeconfig)) as client,
+        Yard.open(client, scheduler, SCHEDULER) as opened,
+    ):
+        yield opened

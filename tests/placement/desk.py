@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -39,6 +40,10 @@ def text_of(instant: float) -> str:
 
 def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def _counts_to(rounds: float) -> bool:
+    return counted("stoker_placement_round_seconds_count") >= rounds
 
 
 class Leader:
@@ -235,9 +240,9 @@ class Desk:
     async def rounds(self, count: int = 2) -> None:
         """Until the controller has looked at all pods so many times more."""
         for _ in range(count):
-            before = counted("stoker_placement_round_seconds_count")
+            wanted = counted("stoker_placement_round_seconds_count") + 1
             self.snapshot.waiting.observers[0](None, None)
-            await self.until(lambda before=before: counted("stoker_placement_round_seconds_count") > before)
+            await self.until(partial(_counts_to, wanted))
 
     async def opened(self, name: str = "agent") -> wire.Pod:
         await self.until(lambda: not self._has_gate(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -32,7 +33,7 @@ async def nominate_half(yard: Yard, node: str, name: str = "agent") -> None:
 
 async def test_a_gated_pod_is_nominated_in_two_writes_and_bound_exactly_there(yard: Yard) -> None:
     warm = await yard.node("warm")
-    await yard.node("settling", restarted_seconds_ago=1)
+    await yard.node("settling", settling=True)
     before = counted("stoker_placements_total", outcome="nominated")
     async with yard.controller():
         await yard.pod()
@@ -61,7 +62,7 @@ async def test_a_pod_edited_between_decision_and_write_is_placed_all_the_same(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm = await yard.node("warm")
-    edited = []
+    edited: list[object] = []
     nominate = GateKeeper.nominate
 
     async def after_an_edit(self: GateKeeper, pod: object, node: str, forecast: str) -> str:
@@ -79,7 +80,8 @@ async def test_a_pod_edited_between_decision_and_write_is_placed_all_the_same(
 
 
 async def test_a_pod_is_held_for_a_settling_node_and_nominated_when_it_is_warm(yard: Yard) -> None:
-    node = await yard.node("settling", restarted_seconds_ago=15)
+    await yard.profile(settleSeconds=5)
+    node = await yard.node("settling", settling=True)
     async with yard.controller():
         await yard.pod()
         event = await yard.event("Held")
@@ -93,10 +95,9 @@ async def test_a_pod_is_held_for_a_settling_node_and_nominated_when_it_is_warm(y
 
 
 async def test_a_deadline_counts_from_creation_also_for_a_controller_that_starts_later(yard: Yard) -> None:
-    await yard.profile("patient", maxHoldSeconds=4, settleSeconds=3_600)
-    await yard.node("settling", restarted_seconds_ago=1)
-    await yard.profile("short", maxHoldSeconds=2)
-    await yard.pod(profile="short")
+    await yard.profile(maxHoldSeconds=2)
+    await yard.node("warm")
+    await yard.pod()
     await until(lambda: aged(yard, "agent", 3))
     async with yard.controller():
         pod = await yard.opened()
@@ -107,8 +108,6 @@ async def test_a_deadline_counts_from_creation_also_for_a_controller_that_starts
 
 async def aged(yard: Yard, name: str, seconds: float) -> bool | None:
     """Once the pod is so old by the API server's own clock."""
-    from datetime import UTC, datetime
-
     created = (await yard.read(name)).metadata.creation_timestamp
     assert created is not None
     return (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds() >= seconds or None
@@ -133,7 +132,7 @@ async def test_a_nomination_whose_node_is_lost_before_the_binding_is_cleared(
     await yard.scheduler.stop()
     try:
         async with yard.controller():
-            await yard.pod(preemptionPolicy=policy)
+            await yard.pod(priorityClassName=await yard.priority(10, policy))
             assert (await yard.opened()).status.nominated_node_name == warm
             await (yard.remove_node(warm) if fate == "gone" else yard.cordon(warm))
             await yard.event("NominationCleared")
@@ -149,16 +148,13 @@ async def test_a_nomination_whose_node_is_lost_before_the_binding_is_cleared(
 @pytest.mark.parametrize("policy", ["PreemptLowerPriority", "Never"])
 async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(yard: Yard, policy: str) -> None:
     """The room is taken by a pod of higher priority, which a nomination does not keep out."""
-    await yard.client.create(
-        "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": yard.namespace}, "value": 1000}
-    )
     warm = await yard.node("warm", cpu="1")
     await yard.scheduler.stop()
     try:
         async with yard.controller():
-            await yard.pod(preemptionPolicy=policy)
+            await yard.pod(priorityClassName=await yard.priority(10, policy))
             assert (await yard.opened()).status.nominated_node_name == warm
-            await yard.pod("quicker", gates=(), priorityClassName=yard.namespace)
+            await yard.pod("quicker", gates=(), priorityClassName=await yard.priority(1_000))
             await yard.scheduler.start()
             assert await yard.bound("quicker") == warm
             await yard.seen("agent", lambda pod: is_unschedulable(pod) and not pod.status.nominated_node_name)
@@ -169,14 +165,11 @@ async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(ya
 
 
 async def test_a_nomination_by_preemption_is_left_alone(yard: Yard) -> None:
-    await yard.client.create(
-        "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": yard.namespace}, "value": 1000}
-    )
     warm = await yard.node("warm", cpu="1")
     async with yard.controller():
         await yard.pod("victim", gates=(), terminationGracePeriodSeconds=3_600)
         assert await yard.bound("victim") == warm
-        await yard.pod(priorityClassName=yard.namespace)  # no room: let through, and so preempting
+        await yard.pod(priorityClassName=await yard.priority(1_000))  # no room: let through, and so preempting
         pod = await yard.seen("agent", lambda pod: pod.status.nominated_node_name == warm)
         assert is_unschedulable(pod)
         await yard.client.delete(f"{yard.pods}/victim", {"gracePeriodSeconds": 0})
@@ -214,18 +207,10 @@ async def test_two_pods_that_fit_once_are_not_both_nominated(yard: Yard) -> None
 
 async def test_two_controllers_that_both_lead_place_every_pod_once(yard: Yard) -> None:
     nodes = {await yard.node(f"warm-{number}", cpu="4") for number in range(3)}
-    async with yard.controller() as one, yard.controller() as other:
-        for leadership in (one, other):
-            await until(lambda leadership=leadership: said(leadership))
+    async with yard.controller(leads=True), yard.controller(leads=True):
         await asyncio.gather(*(yard.pod(f"agent-{number}") for number in range(12)))
         placed = [await yard.bound(f"agent-{number}") for number in range(12)]
     assert {node: placed.count(node) for node in nodes} == dict.fromkeys(nodes, 4)
-
-
-async def said(leadership: object) -> bool | None:
-    """Both replicas are made to believe that they lead, as they may for a moment when clocks stop."""
-    leadership._leading, leadership._renewed_at = True, float("inf")  # type: ignore[attr-defined] # noqa: SLF001
-    return True
 
 
 async def test_the_controllers_do_all_this_with_the_rights_of_their_account(
@@ -234,8 +219,7 @@ async def test_the_controllers_do_all_this_with_the_rights_of_their_account(
     warm = await yard.node("warm")
     token = await control_plane.kubectl("create", "token", "stoker", f"--namespace={names.NAMESPACE}")
     kubeconfig = control_plane.kubeconfig_for_token(token.strip(), "stoker-placement")
-    async with ApiClient(await load_access(kubeconfig)) as client, yard.controller(client) as leadership:
-        leadership._lease = type(leadership._lease)(names.NAMESPACE, names.CONTROLLERS_LEASE)  # noqa: SLF001
+    async with ApiClient(await load_access(kubeconfig)) as client, yard.controller(client, lease_in=names.NAMESPACE):
         await yard.pod()
         assert await yard.bound() == warm
         await yard.event("Nominated")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -43,7 +44,7 @@ Document = dict[str, Any]
 
 
 async def install(control_plane: ControlPlane) -> None:
-    """What placement needs of the manifests: the CRD, the accounts and their rights; neither webhook nor Deployments."""
+    """What placement needs of the manifests: the CRD, the accounts and their rights."""
     objects = [
         item
         for item in load("base")
@@ -93,12 +94,12 @@ class Yard:
             await self.client.delete(f"{path}/{name}")
         await self.client.create(path, body)
 
-    async def node(self, name: str = "warm", *, cpu: str = "4", restarted_seconds_ago: float | None = None) -> str:
-        """A Ready node with the handler and the image; its full name."""
+    async def node(self, name: str = "warm", *, cpu: str = "4", settling: bool = False) -> str:
+        """A Ready node with the handler and the image; its full name. Settling: containerd has just been restarted."""
         full = f"{self.namespace}-{name}"
         annotations = {}
-        if restarted_seconds_ago is not None:
-            instant = datetime.now(UTC) - timedelta(seconds=restarted_seconds_ago)
+        if settling:  # and not in the second of the creation, or it might have been on another node of the name
+            instant = datetime.now(UTC) + timedelta(seconds=1.5)
             annotations[names.RUNTIME_RESTARTED_ANNOTATION] = instant.isoformat()
         amounts = {"cpu": cpu, "memory": "64Gi", "pods": "110"}
         labels = {LABEL: self.namespace, "kubernetes.io/hostname": full}
@@ -117,6 +118,13 @@ class Yard:
         self._nodes.append(full)
         await self.client.patch(f"/api/v1/nodes/{full}", {"spec": {"taints": None}})
         return full
+
+    async def priority(self, value: int, policy: str = "PreemptLowerPriority") -> str:
+        """The name of a new PriorityClass."""
+        name = f"{self.namespace}-{value}"
+        body = {"metadata": {"name": name}, "value": value, "preemptionPolicy": policy}
+        await self.client.create("/apis/scheduling.k8s.io/v1/priorityclasses", body)
+        return name
 
     async def cordon(self, node: str) -> None:
         await self.client.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
@@ -184,11 +192,17 @@ class Yard:
         return await until(told)
 
     @asynccontextmanager
-    async def controller(self, client: ApiClient | None = None, scale: float = 1.0) -> AsyncIterator[Leadership]:
-        """A replica's controllers, on a Lease of the yard's; inside the block its snapshot is synced."""
+    async def controller(
+        self, client: ApiClient | None = None, *, lease_in: str = "", leads: bool | None = None
+    ) -> AsyncIterator[Leadership]:
+        """A replica's controllers, on a Lease of the yard's; inside the block its snapshot is synced.
+
+        `leads`: what it believes, where that is not to be decided by the Lease.
+        """
         client = client or self.client
-        snapshot = Snapshot(client, Clock(scale), with_fleet=True, with_leases=False)
-        leadership = Leadership(client, LeaseName(self.namespace, names.CONTROLLERS_LEASE), identity="yard")
+        snapshot = Snapshot(client, Clock(), with_fleet=True, with_leases=False)
+        lease = LeaseName(lease_in or self.namespace, names.CONTROLLERS_LEASE)
+        leadership = (Leadership if leads is None else partial(Believer, leads))(client, lease, identity="yard")
         recorder = EventRecorder(client, "stoker-placement")
         placement = PlacementController(snapshot, GateKeeper(client), leadership, recorder.emit)
         async with snapshot.following():
@@ -218,6 +232,18 @@ class Yard:
         for node in self._nodes:
             with suppress(NotFound, Conflict):
                 await self.client.delete(f"/api/v1/nodes/{node}")
+
+
+class Believer(Leadership):
+    """Leads, or not, as it believes: as two do for a moment when a machine has slept."""
+
+    def __init__(self, leads: bool, client: ApiClient, lease: LeaseName, *, identity: str) -> None:
+        super().__init__(client, lease, identity=identity)
+        self._leads = leads
+
+    @property
+    def leading(self) -> bool:
+        return self._leads
 
 
 NODE_INFO: Final = (

@@ -142,3 +142,9 @@ async def test_an_unknown_profile_may_be_admitted_with_a_warning() -> None:
     assert verdict.operations == ()
     assert [advice.kind for advice in verdict.warnings] == ["unknown-profile"]
     assert len(verdict.warnings[0].text) < 120
+
+
+async def test_a_namespace_whose_label_names_nothing_is_refused() -> None:
+    verdict = await judge(Tenants({"tenant-a": ""}, KATA), pod())
+    assert verdict.refusal is not None
+    assert (verdict.refusal.reason, verdict.refusal.code) == ("unknown_profile", 403)

@@ -142,10 +142,14 @@ def test_other_annotations_stay() -> None:
     assert patched["metadata"]["annotations"] == {"a/b~c": "kept", "stoker.dev/profile": "kata-agents"}
 
 
-@pytest.mark.parametrize("manifest", [pod(metadata=OWNED_BY_DAEMON_SET), pod(affinity=TO_NODE_BY_FIELD)])
-def test_a_daemon_sets_pod_gets_image_policy_and_annotation_only(manifest: dict[str, Any]) -> None:
+def test_a_daemon_sets_pod_gets_the_image_policy_only() -> None:
+    manifest = pod(metadata=OWNED_BY_DAEMON_SET, affinity=TO_NODE_BY_FIELD)
     manifest["spec"]["containers"][0]["imagePullPolicy"] = "Always"
-    assert kinds(manifest, EVERYTHING) == {"image-pull-policy", "annotation"}
+    assert kinds(manifest, EVERYTHING) == {"image-pull-policy"}
+
+
+def test_an_affinity_to_a_nodes_name_alone_exempts_nobody() -> None:
+    assert {"runtime-class", "scheduling-gates"} <= kinds(pod(affinity=TO_NODE_BY_FIELD), EVERYTHING)
 
 
 def test_a_daemon_sets_pod_is_not_refused_for_its_class() -> None:

@@ -82,7 +82,7 @@ async def test_the_replay_of_a_trial_says_what_the_simulation_did(
 ) -> None:
     candidates = {role.name: role.candidate for role in cast(shipped, "mixed-fleet", short)}
     errors = []
-    for machine in Foresight(shipped, short).machines():
+    for machine in Foresight(shipped, short, finding(told, mode).scene_seconds).machines():
         sights = [sight for sight in finding(told, mode).sights if sight.node == machine.name]
         starts = Replay(Laws(shipped), machine).run([(candidates[item.name], item.bound_at or 0.0) for item in sights])
         for sight, start in zip(sights, starts, strict=True):

@@ -22,12 +22,17 @@ def test_kata_comes_after_its_image_was_pulled_and_pulls_stall_then() -> None:
     node = foreseen("mixed-fleet")["no-kata-1"]
     seconds = (5 + 1_696 / 32) * node.disk_factor + 2
     assert node.installed == pytest.approx(seconds)
-    assert node.stalls == ((pytest.approx(seconds), pytest.approx(seconds + 140)),)
+    assert node.stalls[0] == pytest.approx((seconds, seconds + 140))
 
 
 def test_what_happened_before_the_story_has_a_negative_moment() -> None:
     assert foreseen("mixed-fleet")["installed-1"].installed == -20
     assert foreseen("mixed-fleet")["restarted-1"].outages == ((-1, 3),)
+
+
+def test_what_happened_before_the_story_is_older_where_the_scene_was_set_earlier() -> None:
+    machines = Foresight(constants(), story("mixed-fleet"), scene_seconds=12).machines()
+    assert next(item for item in machines if item.name == "installed-1").installed == -32
 
 
 def test_a_machine_that_joins_takes_pods_when_it_has_booted() -> None:

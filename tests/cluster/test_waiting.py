@@ -1,0 +1,83 @@
+"""Which pods concern placement, since when, and who hears of their changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cluster import wire
+from cluster.clock import Clock
+from cluster.waiting import WaitingPods, has_our_gate
+from model import names
+from tests.cluster.objects import decoded, pod
+
+GATED: dict[str, Any] = {"schedulingGates": [{"name": names.WARM_NODE_GATE}]}
+FOREIGN: dict[str, Any] = {"schedulingGates": [{"name": "example.com/other"}]}
+
+
+class Watch:
+    """Waiting pods with a clock, and what their observers heard."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.heard: list[tuple[wire.Pod | None, wire.Pod | None]] = []
+        self.waiting = WaitingPods(Clock(wall=lambda: self.now))
+        self.waiting.observers.append(lambda old, new: self.heard.append((old, new)))
+
+    def tell(self, old: wire.Pod | None, new: wire.Pod | None) -> list[str]:
+        self.waiting.pod_changed(old, new)
+        return list(self.waiting.pods)
+
+
+@pytest.mark.parametrize(
+    ("subject", "waits"),
+    [
+        (pod(spec=GATED), True),
+        (pod(spec=FOREIGN), False),
+        (pod(), False),
+        (pod(nominatedNodeName="n1"), True),
+        (pod(spec=FOREIGN, nominatedNodeName="n1"), True),
+        (pod(on="n1", nominatedNodeName="n1"), False),  # before Kubernetes 1.35 a nomination survives the binding
+        (pod(spec=GATED, phase="Failed"), False),
+    ],
+)
+def test_pods_wait_behind_our_gate_or_with_a_nomination(subject: wire.Pod, waits: bool) -> None:
+    watch = Watch()
+    assert watch.tell(None, subject) == (["uid-p1"] if waits else [])
+    assert len(watch.heard) == waits
+
+
+def test_a_pod_that_is_being_deleted_waits_for_nothing() -> None:
+    going = decoded(
+        wire.Pod,
+        {"metadata": {"name": "p1", "uid": "u", "deletionTimestamp": "2026-03-03T10:00:00Z"}, "spec": GATED},
+    )
+    assert has_our_gate(going)
+    assert Watch().tell(None, going) == []
+
+
+def test_a_pod_waits_no_more_once_it_is_bound_or_gone_and_that_is_told() -> None:
+    watch, gated, bound = Watch(), pod(spec=GATED), pod(on="n1")
+    watch.tell(None, gated)
+    assert watch.tell(gated, bound) == []
+    assert watch.tell(bound, None) == []
+    assert watch.heard == [(None, gated), (gated, bound)]
+
+
+def test_a_pod_of_the_same_name_is_another_pod() -> None:
+    watch, first, second = Watch(), pod(spec=GATED, uid="first"), pod(spec=GATED, uid="second")
+    watch.tell(None, first)
+    watch.now += 5
+    assert watch.tell(first, second) == ["second"]
+    assert watch.waiting.first_seen == {"second": 1_005.0}
+
+
+def test_when_a_pod_was_first_seen_outlives_its_changes_but_not_its_wait() -> None:
+    watch, gated, nominated = Watch(), pod(spec=GATED), pod(nominatedNodeName="n1")
+    watch.tell(None, gated)
+    watch.now += 5
+    watch.tell(gated, nominated)
+    assert watch.waiting.first_seen == {"uid-p1": 1_000.0}
+    watch.tell(nominated, pod(on="n1"))
+    assert watch.waiting.first_seen == {}
