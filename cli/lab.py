@@ -66,8 +66,8 @@ def demo(
     loaded = load_constants(constants)
     profile = sample_profile(loaded)["metadata"]["name"]
     workload = from_file(pods, profile) if pods else built_in(loaded, profile)
-    runs = asyncio.run(_demo(_programs(), loaded, workload, speed or loaded.speed))
-    write_report(runs, report)
+    runs, versions = asyncio.run(_demo(_programs(), loaded, workload, speed or loaded.speed))
+    write_report(runs, versions, report)
     console = Console(width=None if Console().is_terminal else 140)
     show(runs, console)
     console.print(f"The report of every pod is in {report}.")
@@ -156,12 +156,14 @@ def hold(speed: Speed = None, constants: ConstantsFile = None) -> None:
     asyncio.run(hold_lab(loaded, speed or loaded.speed, _tell))
 
 
-async def _demo(programs: Programs, constants: Constants, workload: Workload, speed: float) -> list[Run]:
+async def _demo(
+    programs: Programs, constants: Constants, workload: Workload, speed: float
+) -> tuple[list[Run], dict[str, str]]:
     from lab.demo import Demo
     from lab.stage import Stage
 
     async with Stage.start(programs, speed, _tell) as stage:
-        return await Demo(stage, constants, workload, _tell).run()
+        return await Demo(stage, constants, workload, _tell).run(), await stage.versions()
 
 
 def _bench_placement(size: Size) -> Bench:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-LOOPBACK = "127.0.0.1"
+from lab.commandlines import LOOPBACK
+
 CHUNK_BYTES = 64 * 1024
 
 

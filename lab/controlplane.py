@@ -198,18 +198,18 @@ class ControlPlane:
             name,
             command,
             log=self.directory / "logs" / f"{name}.log",
-            check=_answers_ok(readiness_url, self._tls),
+            check=answers_ok(readiness_url, self._tls),
             deadline_seconds=self.settings.ready_seconds,
         )
 
 
-def _answers_ok(url: str, tls: ssl.SSLContext) -> Check:
-    """A check that asks `url` once and wants a 200."""
+def answers_ok(url: str, tls: ssl.SSLContext | None = None) -> Check:
+    """A check that asks `url` once and wants a 200; `tls` for https."""
 
     async def check() -> bool:
         timeout = aiohttp.ClientTimeout(total=CHECK_SECONDS)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=tls) as response:
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=tls or True) as response:
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False

@@ -46,9 +46,6 @@ class Credentials:
     def serving_files(self, name: str, identities: Sequence[str] = ("127.0.0.1", "localhost")) -> CredentialFiles:
         return self._write(name, self._issue(name, identities=identities))
 
-    def client_files(self, user: str, groups: Sequence[str] = ()) -> CredentialFiles:
-        return self._write(f"client-{_file_name(user)}", self._issue(user, groups=groups))
-
     def client_kubeconfig(self, server_url: str, user: str, groups: Sequence[str] = ()) -> Path:
         pair = self._issue(user, groups=groups)
         entry = {

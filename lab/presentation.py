@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from lab.compilation import KUBERNETES_VERSION
 from lab.demo import Run
 from lab.outcomes import STOKER, Outcome, Summary, summarise
 
 
-def report(runs: Sequence[Run]) -> dict[str, Any]:
+def report(runs: Sequence[Run], versions: Mapping[str, str]) -> dict[str, Any]:
     """`{"kubernetes", "modes": {mode: S}, "pods": [P]}`; see docs/architecture.md."""
     return {
-        "kubernetes": {"apiserver": KUBERNETES_VERSION, "scheduler": KUBERNETES_VERSION},
+        "kubernetes": dict(versions),
         "modes": {run.mode: summarise(run.outcomes, run.waited_seconds).as_json() for run in runs},
         "pods": [outcome.as_json() for run in runs for outcome in run.outcomes],
     }
 
 
-def write_report(runs: Sequence[Run], path: Path) -> None:
+def write_report(runs: Sequence[Run], versions: Mapping[str, str], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report(runs), indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(report(runs, versions), indent=1) + "\n", encoding="utf-8")
 
 
 def show(runs: Sequence[Run], console: Console) -> None:

@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-import aiohttp
 import yaml
 
 from cluster.access import load_access
 from cluster.client import ApiClient
-from lab.balancer import LOOPBACK, Balancer
-from lab.controlplane import CHECK_SECONDS, ControlPlane
+from lab.balancer import Balancer
+from lab.commandlines import LOOPBACK
+from lab.controlplane import ControlPlane, answers_ok
 from lab.processes import POLL_SECONDS, Check, Process, start_on_free_ports
 from lab.toolchain import Programs
 from manifests.loader import load
@@ -62,6 +62,15 @@ class Stage:
     async def apply(self, objects: Sequence[dict[str, Any]]) -> None:
         """`kubectl apply`, server-side."""
         await apply(self.control_plane, objects)
+
+    async def versions(self) -> dict[str, str]:
+        """What the API server and the schedulers say they are."""
+        apiserver = await self.client.get("/version")
+        scheduler = await asyncio.create_subprocess_exec(
+            self.control_plane.programs.kube_scheduler, "--version", stdout=asyncio.subprocess.PIPE
+        )
+        told, _ = await scheduler.communicate()
+        return {"apiserver": apiserver["gitVersion"], "scheduler": told.decode().removeprefix("Kubernetes ").strip()}
 
     async def _start(self, programs: Programs, stack: AsyncExitStack) -> None:
         self._progress("starting etcd, kube-apiserver and kube-controller-manager")
@@ -180,15 +189,5 @@ async def eventually(check: Check, complaint: str, deadline_seconds: float) -> N
 
 
 def is_ready(metrics_port: int) -> Check:
-    """A check that asks a serving process of Stoker's once."""
-
-    async def check() -> bool:
-        timeout = aiohttp.ClientTimeout(total=CHECK_SECONDS)
-        url = f"http://{LOOPBACK}:{metrics_port}/readyz"
-        try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-                return response.status == 200
-        except (aiohttp.ClientError, TimeoutError):
-            return False
-
-    return check
+    """Whether the Stoker process with this metrics port says that it is ready."""
+    return answers_ok(f"http://{LOOPBACK}:{metrics_port}/readyz")

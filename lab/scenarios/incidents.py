@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lab.constants import Constants
 from lab.processes import Process
@@ -20,18 +20,20 @@ from model.errors import LabError
 if TYPE_CHECKING:
     from lab.scenarios.trial import Trial
 
+RECREATION_WALL_SECONDS: Final = 0.2
+
 
 class Incident:
-    """Nothing happens."""
+    """Nothing happens. Made for one trial."""
 
-    lasts: bool = False
-    """Whether it goes on for as long as the trial, which then does not wait for its end."""
+    has_happened: bool = False
+    """Whether what is left of it may be broken off when all pods are ready."""
 
     async def prepare(self, trial: Trial) -> None:
         """Before the scene is set."""
 
     async def befall(self, trial: Trial) -> None:
-        """From the first arrival on; the trial is not over before this is, unless it lasts."""
+        """From the first arrival on; the trial is not over before this is, or has happened."""
 
 
 class Restarts(Incident):
@@ -50,7 +52,7 @@ class Restarts(Incident):
 class Autoscaling(Incident):
     """Machines are launched for the pods that no node has room for."""
 
-    lasts = True
+    has_happened = True
 
     def __init__(self, story: ColdJoin, constants: Constants) -> None:
         self._story = story
@@ -84,6 +86,8 @@ class Cordoning(Incident):
             await asyncio.sleep(max(0.0, ends - asyncio.get_running_loop().time()))
         finally:
             os.kill(trial.scheduler.pid, signal.SIGCONT)
+        self.has_happened = True
+        await _bring_back(trial, self._story.deleted)
 
     async def _nominated(self, trial: Trial, victims: Collection[str]) -> None:
         """Until each victim has a pod nominated to it, which is the worst moment."""
@@ -109,6 +113,8 @@ class Loss(Incident):
         lost = [name for name, node in trial.fleet.nodes.items() if zone(node) == self._story.zone]
         await asyncio.gather(*(trial.fleet.delete(name) for name in lost))
         await trial.recreate(lost)
+        self.has_happened = True
+        await _bring_back(trial, lost)
 
 
 class Kills(Incident):
@@ -150,6 +156,13 @@ def incident_of(story: Story, constants: Constants) -> Incident:
         case SchedulerRestart():
             return SchedulerKill(story)
     return Incident()
+
+
+async def _bring_back(trial: Trial, lost: Collection[str]) -> None:
+    """A scheduler that has not heard yet may bind pods to nodes that are gone: these come again too, for ever."""
+    while True:
+        await asyncio.sleep(RECREATION_WALL_SECONDS)
+        await trial.recreate(lost)
 
 
 async def _replace(process: Process, down_wall_seconds: float) -> None:

@@ -114,10 +114,10 @@ class Trial:
             async with asyncio.TaskGroup() as arriving:
                 for role in self._roles.values():
                     arriving.create_task(self._arrive(role))
-            await self._wait(befalling if not incident.lasts else None)
+            await self._wait(lambda: befalling.done() or incident.has_happened)
             finding = self._finding()
         finally:
-            if incident.lasts:
+            if incident.has_happened:
                 befalling.cancel()
             await asyncio.wait([befalling])  # what it stopped or killed runs again
         if not befalling.cancelled():
@@ -146,14 +146,14 @@ class Trial:
                 self._first_uids.setdefault(role.name, self._uids[role.name])
                 return
 
-    async def _wait(self, befalling: asyncio.Task[None] | None) -> None:
+    async def _wait(self, has_happened: Callable[[], bool]) -> None:
         """Until all pods are ready and the incident is over, or the time is up."""
         last = max(role.arrival for role in self._roles.values())
         end, told = self.origin + last + self._scenarios.wait_seconds, -1
         while self.fleet.clock.now() < end:
             truths = [self.fleet.truth(uid) for uid in self._uids.values()]
             ready = sum(truth is not None and truth.ready_at is not None for truth in truths)
-            if ready == len(self._roles) and (befalling is None or befalling.done()):
+            if ready == len(self._roles) and has_happened():
                 break
             if ready // 10 != told // 10:
                 told = ready

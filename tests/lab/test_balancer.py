@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from lab.balancer import LOOPBACK, Balancer
+from lab.balancer import Balancer
+from lab.commandlines import LOOPBACK
 from lab.processes import free_ports
 
 

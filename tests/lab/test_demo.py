@@ -46,6 +46,7 @@ class Performance:
 
     built_in: list[Run] = field(default_factory=list)
     users: list[Run] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
     directory: Path = Path()
     processes: int = 0
     watch_restarts: tuple[float, float] = 0.0, 0.0
@@ -122,6 +123,7 @@ async def performance(
     async def perform() -> None:
         async with Stage.start(programs, constants.speed) as stage:
             found.built_in = await Demo(stage, constants, workload, wait_seconds=WAIT_SECONDS).run()
+            found.versions = await stage.versions()
             found.users = await Demo(stage, constants, users_pods(file, constants), wait_seconds=WAIT_SECONDS).run()
             found.directory = stage.control_plane.directory
             found.processes = len(running_with(str(found.directory)))
@@ -195,7 +197,7 @@ def test_others_pods_are_stored_as_without_stoker(performance: Performance) -> N
 
 
 def test_the_report_is_json_in_its_promised_shape(performance: Performance, tmp_path: Path) -> None:
-    write_report(performance.built_in, tmp_path / "report.json")
+    write_report(performance.built_in, performance.versions, tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["kubernetes"] == {"apiserver": "v1.36.3", "scheduler": "v1.36.3"}
     assert {mode: set(summary) for mode, summary in report["modes"].items()} == {PLAIN: S, STOKER: S}
@@ -205,7 +207,7 @@ def test_the_report_is_json_in_its_promised_shape(performance: Performance, tmp_
 
 
 def test_with_stoker_the_slowest_pods_are_ready_sooner(performance: Performance, tmp_path: Path) -> None:
-    write_report(performance.built_in, tmp_path / "report.json")
+    write_report(performance.built_in, performance.versions, tmp_path / "report.json")
     modes = json.loads((tmp_path / "report.json").read_text())["modes"]
     assert modes[STOKER]["p95_seconds"] < modes[PLAIN]["p95_seconds"]
 
@@ -248,7 +250,7 @@ def test_a_pod_whose_image_is_on_no_node_pays_for_its_pull(performance: Performa
 def test_a_pod_of_an_unknown_profile_is_refused_and_the_report_says_so(
     performance: Performance, tmp_path: Path
 ) -> None:
-    write_report(performance.users, tmp_path / "report.json")
+    write_report(performance.users, performance.versions, tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     ghosts = {item["mode"]: item for item in report["pods"] if item["name"] == "ghost"}
     assert ghosts[PLAIN]["refused"] is None

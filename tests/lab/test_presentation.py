@@ -11,6 +11,7 @@ from lab.outcomes import PLAIN, STOKER, Outcome
 from lab.presentation import report, show, write_report
 from tests.lab.outcomes import others, outcome
 
+VERSIONS = {"apiserver": "v1.36.3", "scheduler": "v1.36.3"}
 FORECAST = {"seconds": 43.5, "terms": {"sandbox": 3.0, "application": 33.0, "contention": 0.5, "pull": 7.0}}
 
 
@@ -34,7 +35,7 @@ def row(text: str, *beginning: str) -> list[str]:
 
 
 def test_the_report_has_its_promised_shape() -> None:
-    found = report(runs(outcome(forecast=FORECAST, mutations=("spec.schedulerName",))))
+    found = report(runs(outcome(forecast=FORECAST, mutations=("spec.schedulerName",))), VERSIONS)
     assert found["kubernetes"] == {"apiserver": "v1.36.3", "scheduler": "v1.36.3"}
     assert list(found["modes"]) == ["plain", "stoker"]
     assert found["modes"]["plain"] == {
@@ -57,8 +58,8 @@ def test_the_report_has_its_promised_shape() -> None:
 
 def test_the_report_is_written_where_no_directory_was(tmp_path: Path) -> None:
     path = tmp_path / "build" / "demo" / "report.json"
-    write_report(runs(outcome()), path)
-    assert json.loads(path.read_text()) == report(runs(outcome()))
+    write_report(runs(outcome()), VERSIONS, path)
+    assert json.loads(path.read_text()) == report(runs(outcome()), VERSIONS)
 
 
 def test_pods_are_counted_by_node() -> None:
