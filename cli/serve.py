@@ -251,7 +251,7 @@ class _Process:
 
         lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
         leadership = Leadership(self._client, lease, identity=platform.node())
-        recorder = EventRecorder(self._client, "stoker-placement")
+        recorder = EventRecorder(self._client, "stoker-placement", is_busy=lambda: controller.is_writing)
         controller = PlacementController(self._snapshot, GateKeeper(self._client), leadership, recorder.emit)
         self._background(recorder.run(), "events of placement")
         self._background(leadership.run(), "leadership")

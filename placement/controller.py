@@ -34,8 +34,9 @@ from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Ver
 
 log = logging.getLogger(__name__)
 
-SHORTEST_PAUSE_WALL_SECONDS: Final = 0.01
-"""Between two rounds, so that a burst is decided on in a few rounds rather than pod by pod."""
+SHORTEST_PAUSE_WALL_SECONDS: Final = 0.025
+"""Between two rounds, so that a burst is decided on in a few rounds rather than pod by pod, and that the changes which
+its own writes bring back are looked at in few. A pod that comes alone does not wait for it."""
 
 LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 """Between two looks at leadership and deadlines when nothing happens."""
@@ -67,6 +68,10 @@ class PlacementController:
         self._holds = False
         snapshot.waiting.observers.append(self._pod_changed)
         snapshot.fleet.on_change(self._fleet_changed)
+
+    @property
+    def is_writing(self) -> bool:
+        return self._dispatch.is_writing
 
     async def run(self) -> None:
         """Until cancelled; what is being written then is finished first."""

@@ -58,6 +58,10 @@ class Dispatch:
         return self._under_way.keys()
 
     @property
+    def is_writing(self) -> bool:
+        return bool(self._tasks)
+
+    @property
     def nominated(self) -> dict[str, str]:
         """By uid, the node of each pod that is being nominated, whether that is seen yet or not."""
         return {uid: item.node for uid, item in self._under_way.items() if item.node}

@@ -86,7 +86,7 @@ class Trial:
         lost = [
             pod.metadata.name
             for pod in self.fleet.pods.values()
-            if pod.metadata.namespace == TENANT_NAMESPACE and pod.spec.node_name in nodes
+            if pod.spec.node_name in nodes and self._uids.get(pod.metadata.name) == pod.metadata.uid
         ]
         await delete_all(self.stage.client, [f"{COLLECTION}/{name}" for name in lost])
         await asyncio.gather(*(self._create(self._roles[name]) for name in lost))
@@ -117,11 +117,7 @@ class Trial:
             await self._wait(lambda: befalling.done() or incident.has_happened)
             finding = self._finding()
         finally:
-            if incident.has_happened:
-                befalling.cancel()
-            await asyncio.wait([befalling])  # what it stopped or killed runs again
-        if not befalling.cancelled():
-            befalling.result()
+            await _end(incident, befalling)
         await self._delete_pods()
         return finding
 
@@ -205,6 +201,16 @@ class Trial:
             return not (await self.stage.client.get(COLLECTION))["items"]
 
         await eventually(all_gone, f"the pods of {TENANT_NAMESPACE} are not gone", SETUP_WALL_SECONDS)
+
+
+async def _end(incident: Incident, befalling: asyncio.Task[None]) -> None:
+    """Let it happen, so that what it stopped or killed runs again, and break off what is left of it."""
+    while not befalling.done():
+        if incident.has_happened:
+            befalling.cancel()
+        await asyncio.wait([befalling], timeout=POLL_WALL_SECONDS)
+    if not befalling.cancelled():
+        befalling.result()
 
 
 def _namespace() -> Workload:

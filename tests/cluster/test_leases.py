@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ class Api:
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.failure: Exception | None = None
+        self.candidates: list[asyncio.Task[None]] = []
         self.before_update: Callable[[], None] = lambda: None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -83,6 +84,7 @@ class Replica:
         client: ApiClient = api  # type: ignore[assignment] # the three methods that a Lease needs
         self.leadership = Leadership(client, LEASE, identity=identity, clock=lambda: self.now, sleep=self._sleep)
         self.task = asyncio.create_task(self.leadership.run())
+        api.candidates.append(self.task)
 
     @property
     def leading(self) -> bool:
@@ -107,8 +109,12 @@ class Replica:
 
 
 @pytest.fixture
-async def api() -> Api:
-    return Api()
+async def api() -> AsyncIterator[Api]:
+    made = Api()
+    yield made
+    for task in made.candidates:
+        task.cancel()
+    await asyncio.gather(*made.candidates, return_exceptions=True)
 
 
 async def started(api: Api, identity: str = "replica") -> Replica:

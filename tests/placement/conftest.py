@@ -24,9 +24,9 @@ async def scheduler(control_plane: ControlPlane) -> AsyncIterator[Process]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def yard(control_plane: ControlPlane, scheduler: Process) -> AsyncIterator[Yard]:
+async def yard(control_plane: ControlPlane, scheduler: Process) -> AsyncIterator[Yard]:  # noqa: ARG001 - has to run
     async with (
         ApiClient(await load_access(control_plane.admin_kubeconfig)) as client,
-        Yard.open(client, scheduler, SCHEDULER) as opened,
+        Yard.open(client, SCHEDULER) as opened,
     ):
         yield opened

@@ -96,7 +96,7 @@ async def test_a_hold_is_counted_under_its_reason_until_the_gate_opens(desk: Des
         desk.leader.leading = False
         desk.pod("another")
         await desk.until(lambda: counted("stoker_leading") == 0)
-        assert metrics.GATED_PODS.collect()[0].samples == []
+        assert [family.samples for family in metrics.GATED_PODS.collect()] == [[]]
 
 
 async def test_a_held_pod_whose_node_gets_warm_early_is_nominated_then(desk: Desk) -> None:

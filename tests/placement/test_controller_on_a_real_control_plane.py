@@ -11,6 +11,7 @@ import pytest
 from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
+from lab.processes import Process
 from model import names
 from placement.gates import GateKeeper
 from tests.cli.command import until
@@ -125,11 +126,11 @@ async def test_without_a_warm_node_a_pod_is_let_through_and_left_to_autoscalers(
 @pytest.mark.parametrize("policy", ["PreemptLowerPriority", "Never"])
 @pytest.mark.parametrize("fate", ["gone", "cordoned"])
 async def test_a_nomination_whose_node_is_lost_before_the_binding_is_cleared(
-    yard: Yard, fate: str, policy: str
+    yard: Yard, scheduler: Process, fate: str, policy: str
 ) -> None:
     warm = await yard.node("warm")
     before = counted("stoker_nomination_lost_total", reason=f"node-{fate}")
-    await yard.scheduler.stop()
+    await scheduler.stop()
     try:
         async with yard.controller():
             await yard.pod(priorityClassName=await yard.priority(10, policy))
@@ -137,31 +138,33 @@ async def test_a_nomination_whose_node_is_lost_before_the_binding_is_cleared(
             await (yard.remove_node(warm) if fate == "gone" else yard.cordon(warm))
             await yard.event("NominationCleared")
             assert (await yard.read()).status.nominated_node_name == ""
-            await yard.scheduler.start()
+            await scheduler.start()
             assert (await yard.unschedulable()).status.nominated_node_name == ""
     finally:
-        if not yard.scheduler.running:
-            await yard.scheduler.start()
+        if not scheduler.running:
+            await scheduler.start()
     assert counted("stoker_nomination_lost_total", reason=f"node-{fate}") == before + 1
 
 
 @pytest.mark.parametrize("policy", ["PreemptLowerPriority", "Never"])
-async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(yard: Yard, policy: str) -> None:
+async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(
+    yard: Yard, scheduler: Process, policy: str
+) -> None:
     """The room is taken by a pod of higher priority, which a nomination does not keep out."""
     warm = await yard.node("warm", cpu="1")
-    await yard.scheduler.stop()
+    await scheduler.stop()
     try:
         async with yard.controller():
             await yard.pod(priorityClassName=await yard.priority(10, policy))
             assert (await yard.opened()).status.nominated_node_name == warm
             await yard.pod("quicker", gates=(), priorityClassName=await yard.priority(1_000))
-            await yard.scheduler.start()
+            await scheduler.start()
             assert await yard.bound("quicker") == warm
             await yard.seen("agent", lambda pod: is_unschedulable(pod) and not pod.status.nominated_node_name)
             assert (await yard.read()).status.nominated_node_name == ""
     finally:
-        if not yard.scheduler.running:
-            await yard.scheduler.start()
+        if not scheduler.running:
+            await scheduler.start()
 
 
 async def test_a_nomination_by_preemption_is_left_alone(yard: Yard) -> None:

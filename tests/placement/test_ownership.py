@@ -1,74 +1,107 @@
-"""What becomes of a nomination until its pod is bound."""
+"""Whose a nomination is, what becomes of it, and whether it was lost."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import msgspec
 import pytest
 
 from cluster import wire
 from model import names
 from model.nodes import NodeFacts
-from placement.ownership import Fate, LostReason, Ownership, own
-from tests.builders import node, pod
+from placement.ownership import Fate, LostReason, Ownership, is_ours, lost_by, own
+from tests.builders import node
+from tests.cluster.objects import decoded, pod
 
+WARM = node("warm")
+GATED: dict[str, Any] = {"schedulingGates": [{"name": names.WARM_NODE_GATE}]}
 UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+STILL_GATED = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+LEAVE = Fate(Ownership.LEAVE)
+FINISH = Fate(Ownership.FINISH)
 
 
-def nominated(*, told: str | None = "n1", gated: bool = False, condition: dict[str, Any] | None = None) -> wire.Pod:
-    """A pod nominated to n1, of which our annotation tells `told`."""
-    annotations = {} if told is None else {names.FORECAST_ANNOTATION: json.dumps({"node": told, "seconds": 40})}
-    gates = [{"name": names.WARM_NODE_GATE}] if gated else []
-    body = pod(metadata={"uid": "u1", "annotations": annotations}, schedulingGates=gates)
-    body["status"] = {"nominatedNodeName": "n1", "conditions": [condition] if condition else []}
-    return msgspec.json.decode(msgspec.json.encode(body), type=wire.Pod)
+def lost(reason: LostReason) -> Fate:
+    return Fate(Ownership.CLEAR, reason)
 
 
-GONE = None
-CORDONED = node("n1", schedulable=False)
-NOT_READY = node("n1", ready=False)
-
-
-@pytest.mark.parametrize("subject", [nominated(told=None), nominated(told="n2"), nominated(told="")])
-@pytest.mark.parametrize("there", [GONE, CORDONED, node("n1")])
-def test_a_nomination_that_is_not_ours_is_left_alone(subject: wire.Pod, there: NodeFacts | None) -> None:
-    assert own(subject, there).action is Ownership.LEAVE
-
-
-def test_an_annotation_that_is_no_json_is_not_ours() -> None:
-    subject = nominated()
-    subject.metadata.annotations[names.FORECAST_ANNOTATION] = "{"
-    assert own(subject, GONE).action is Ownership.LEAVE
-
-
-def test_a_placement_that_was_interrupted_is_finished() -> None:
-    assert own(nominated(gated=True), node("n1")) == Fate(Ownership.FINISH)
+def nominated(told: str | None = "warm", *, gated: bool = False, condition: dict[str, str] | None = None) -> wire.Pod:
+    """A pod that names the node `warm`, with the forecast of the node that was told, if one was."""
+    annotations = {names.FORECAST_ANNOTATION: f'{{"node":"{told}","seconds":43}}'} if told else {}
+    conditions = [condition] if condition else []
+    spec = GATED if gated else {}
+    return pod(annotations=annotations, spec=spec, nominatedNodeName="warm", conditions=conditions)
 
 
 @pytest.mark.parametrize(
-    ("there", "reason"),
-    [(GONE, LostReason.NODE_GONE), (CORDONED, LostReason.NODE_CORDONED), (NOT_READY, LostReason.NODE_NOT_READY)],
+    ("subject", "ours"),
+    [
+        (nominated("warm"), True),
+        (nominated("another"), False),
+        (nominated(None), False),
+        (pod(annotations={names.FORECAST_ANNOTATION: "no JSON"}, nominatedNodeName="warm"), False),
+        (pod(annotations={names.FORECAST_ANNOTATION: "[]"}, nominatedNodeName="warm"), False),
+    ],
 )
-def test_it_is_cleared_where_the_node_takes_no_pods_any_more(there: NodeFacts | None, reason: LostReason) -> None:
-    assert own(nominated(gated=True), there) == Fate(Ownership.CLEAR, reason)
-    assert own(nominated(condition=UNSCHEDULABLE), there) == Fate(Ownership.CLEAR, reason)
-
-
-def test_an_unschedulable_pod_loses_its_nomination_even_where_the_node_looks_well() -> None:
-    assert own(nominated(condition=UNSCHEDULABLE), node("n1")) == Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
+def test_ours_is_what_the_forecast_on_the_pod_names(subject: wire.Pod, ours: bool) -> None:
+    assert is_ours(subject) is ours
 
 
 @pytest.mark.parametrize(
-    "condition",
-    [None, {**UNSCHEDULABLE, "reason": "SchedulingGated"}, {"type": "PodScheduled", "status": "True"}],
-    ids=["untold", "gated", "bound"],
+    ("subject", "now", "fate"),
+    [
+        # With the gate closed, half of a placement stands there.
+        (nominated(gated=True, condition=STILL_GATED), WARM, FINISH),
+        (nominated(gated=True), None, lost(LostReason.NODE_GONE)),
+        (nominated(gated=True), node("warm", schedulable=False), lost(LostReason.NODE_CORDONED)),
+        (nominated(gated=True), node("warm", ready=False), lost(LostReason.NODE_NOT_READY)),
+        (nominated(gated=True), node("warm", ready=None), lost(LostReason.NODE_NOT_READY)),
+        # With the gate open, it is the scheduler's turn.
+        (nominated(), WARM, LEAVE),
+        (nominated(condition=STILL_GATED), WARM, LEAVE),
+        (nominated(condition={**UNSCHEDULABLE, "reason": "SchedulerError"}), WARM, LEAVE),
+        (nominated(condition=UNSCHEDULABLE), WARM, lost(LostReason.NO_LONGER_FITS)),
+        (nominated(condition=UNSCHEDULABLE), None, lost(LostReason.NODE_GONE)),
+        (nominated(), node("warm", schedulable=False), lost(LostReason.NODE_CORDONED)),
+        # Another's nomination: our business is the gate alone.
+        (nominated(None, gated=True), None, FINISH),
+        (nominated("another", gated=True), WARM, FINISH),
+        (nominated(None, condition=UNSCHEDULABLE), None, LEAVE),
+    ],
 )
-def test_before_the_scheduler_has_refused_it_is_the_schedulers_turn(condition: dict[str, Any] | None) -> None:
-    assert own(nominated(condition=condition), node("n1")).action is Ownership.LEAVE
+def test_the_fate_of_a_nomination(subject: wire.Pod, now: NodeFacts | None, fate: Fate) -> None:
+    assert own(subject, now) == fate
 
 
-@pytest.mark.parametrize("there", [GONE, CORDONED, NOT_READY, node("n1")])
-def test_what_was_lost_is_told_in_words(there: NodeFacts | None) -> None:
-    assert " " in own(nominated(condition=UNSCHEDULABLE), there).describe()
+@pytest.mark.parametrize("reason", LostReason)
+def test_every_reason_has_a_sentence(reason: LostReason) -> None:
+    assert len(Fate(Ownership.CLEAR, reason).describe()) > len(reason)
+
+
+def going() -> wire.Pod:
+    metadata = {"name": "p1", "namespace": "tenant-a", "uid": "uid-p1", "deletionTimestamp": "2026-03-03T10:00:00Z"}
+    return decoded(wire.Pod, {"metadata": metadata})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "now", "reason"),
+    [
+        (None, nominated(), WARM, ""),
+        (nominated(gated=True), nominated(), WARM, ""),
+        (nominated(), pod(on="warm"), WARM, ""),
+        (nominated(), None, WARM, ""),
+        (nominated(), going(), WARM, ""),
+        (nominated(), pod(uid="of-another"), WARM, ""),
+        (nominated(None), pod(), WARM, ""),
+        (pod(), pod(), None, ""),
+        (nominated(), pod(on="another"), WARM, LostReason.BOUND_ELSEWHERE),
+        (nominated(), pod(), WARM, LostReason.NO_LONGER_FITS),
+        (nominated(), pod(nominatedNodeName="another"), WARM, LostReason.NO_LONGER_FITS),
+        (nominated(), pod(), None, LostReason.NODE_GONE),
+        (nominated(), pod(), node("warm", schedulable=False), LostReason.NODE_CORDONED),
+    ],
+)
+def test_a_nomination_is_lost_by_a_change_that_ends_it_without_a_binding_there(
+    old: wire.Pod | None, new: wire.Pod | None, now: NodeFacts | None, reason: str
+) -> None:
+    assert lost_by(old, new, now) == reason

@@ -1,4 +1,4 @@
-"""A tenant's yard on a real control plane: nodes, pods, a kube-scheduler and controllers of its own.
+"""A tenant's yard on a real control plane: nodes, pods and controllers of its own.
 
 Its pods select the yard's nodes by a label, so what other tests leave behind is nobody's candidate.
 """
@@ -23,7 +23,6 @@ from cluster.leases import Leadership, LeaseName
 from cluster.reflector import Reflector, Resource
 from cluster.snapshot import Snapshot
 from lab.controlplane import ControlPlane
-from lab.processes import Process
 from manifests.loader import load
 from model import names
 from model.errors import Conflict, NotFound
@@ -62,7 +61,6 @@ class Yard:
     """`history`: the pods' states as a watch brings them."""
 
     client: ApiClient
-    scheduler: Process
     scheduler_name: str
     namespace: str
     history: list[wire.Pod] = field(default_factory=list)
@@ -71,8 +69,8 @@ class Yard:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, client: ApiClient, scheduler: Process, scheduler_name: str) -> AsyncIterator[Yard]:
-        yard = cls(client, scheduler, scheduler_name, namespace_name("yard"))
+    async def open(cls, client: ApiClient, scheduler_name: str) -> AsyncIterator[Yard]:
+        yard = cls(client, scheduler_name, namespace_name("yard"))
         await client.create("/api/v1/namespaces", {"metadata": {"name": yard.namespace}})
         await until(yard._has_account)
         await yard.profile()
