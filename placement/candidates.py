@@ -26,12 +26,14 @@ class Openings:
             self._warming = True
             if not lacking(amounts, node.free):
                 self.prospects[name] = way
+        self.waits = {name: way.until_warm_seconds for name, way in self.prospects.items() if way.stage is not None}
+        """Of the nodes that are not warm yet, the seconds until they are."""
 
     @property
     def reason_for_none(self) -> LetThroughReason:
         """Why a pod gets none of the nodes, once those that it might have had are taken."""
         if self.prospects:
-            has_warm = any(way.stage is None for way in self.prospects.values())
+            has_warm = len(self.waits) < len(self.prospects)
             return LetThroughReason.NO_ROOM if has_warm else LetThroughReason.NOT_IN_TIME
         if self._warming:
             return LetThroughReason.NO_ROOM
@@ -45,9 +47,7 @@ class Candidates:
         self.openings = openings
         self.amounts = pod.requirements.amounts
         self.budget = start_budget(pod.profile.spec)
-        self.waits = {name: way.until_warm_seconds for name, way in openings.prospects.items() if way.stage is not None}
-        """Of the nodes that are not warm yet, the seconds until they are."""
-
+        self.waits = openings.waits
         self._start = StartSeconds(pod.needs, pod.profile.spec, fleet.sizes)
         self.at_first = {name: self.seconds(fleet.nodes[name].facts) for name in openings.prospects}
         """The seconds on each candidate before anything is placed."""

@@ -128,6 +128,4 @@ class Dispatch:
 
 def _is_under_way(item: _UnderWay, pod: wire.Pod) -> bool:
     """Not seen changed since; between the two writes of a nomination it is seen changed once."""
-    if item.node and has_our_gate(pod):
-        return True
-    return item.version == pod.metadata.resource_version
+    return item.version == pod.metadata.resource_version or (bool(item.node) and has_our_gate(pod))

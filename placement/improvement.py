@@ -57,6 +57,17 @@ def improve(members: Sequence[Member], plan: Plan) -> None:
                 return
 
 
+def relieve(members: Iterable[Member], plan: Plan) -> None:
+    """Move pods off nodes that ended with more starts than their budget to others that are as good.
+
+    Only now is it known what pods of lower priority, or an exchange, brought to a node or took from another.
+    """
+    for member in members:
+        name = plan.placed.get(member.pod.uid)
+        if name is not None and plan.facts(name).starting > member.candidates.budget:
+            _Exchange([member], plan, STEPS_PER_EXCHANGE).run()
+
+
 def _seconds_behind(member: Member, plan: Plan) -> float:
     """How far the pod is behind what its best node offered before anything was placed."""
     candidates, name = member.candidates, plan.placed.get(member.pod.uid)

@@ -99,8 +99,11 @@ async def test_a_person_reads_a_row_for_each_pod_and_a_sentence_where_there_is_n
 async def test_a_gate_that_is_not_to_be_opened_ends_it_with_status_1_and_says_why(
     yard: Yard, control_plane: ControlPlane
 ) -> None:
-    role = {"metadata": {"name": "reader"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]}
-    role["rules"].append({"apiGroups": [names.GROUP], "resources": ["tenantprofiles"], "verbs": ["list"]})  # type: ignore[attr-defined] # a list
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": ["list"]}
+        for group, resource in (("", "pods"), (names.GROUP, "tenantprofiles"))
+    ]
+    role = {"metadata": {"name": "reader"}, "rules": rules}
     kind = "rbac.authorization.k8s.io/v1"
     binding = {
         "metadata": {"name": "reader"},

@@ -94,6 +94,23 @@ async def test_pods_of_the_template_satisfy_the_restricted_standard_of_their_nam
         await installed.kubectl(*flags, stdin=json.dumps(pod))
 
 
+async def test_the_release_job_gets_its_pods_under_the_restricted_standard(installed: ControlPlane) -> None:
+    await installed.kubectl(
+        *("create", "job", "released", f"--namespace={names.NAMESPACE}", "--from=cronjob/stoker-release")
+    )
+    await installed.kubectl(
+        *(
+            "wait",
+            "job/released",
+            f"--namespace={names.NAMESPACE}",
+            "--timeout=60s",
+            "--for=jsonpath={.status.active}=1",
+        )
+    )
+    (pod,) = (await live(installed, "pods", f"--namespace={names.NAMESPACE}", "--selector=job-name=released"))["items"]
+    assert pod["spec"]["serviceAccountName"] == "stoker-release"
+
+
 @pytest.mark.parametrize("name", ["stoker", names.SCHEDULER])
 async def test_the_deployments_get_their_pods(installed: ControlPlane, name: str) -> None:
     await installed.kubectl(

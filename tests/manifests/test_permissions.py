@@ -17,6 +17,7 @@ pytestmark = pytest.mark.controlplane
 
 SERVER = "stoker"
 SCHEDULER = names.SCHEDULER
+RELEASE = "stoker-release"
 SYSTEM = names.NAMESPACE
 EVERYWHERE = ""
 PROFILES = "tenantprofiles.stoker.dev"
@@ -73,14 +74,28 @@ ALLOWED = [
     (SCHEDULER, "create", "pods/*/binding", EVERYWHERE),
     (SCHEDULER, "create", LEASES, SYSTEM),
     *((SCHEDULER, verb, f"{LEASES}/{names.SCHEDULER}", SYSTEM) for verb in ("get", "update")),
+    # Placement: the nomination, the gate, the Lease of who leads; and the Leases that admission looks at.
+    *((SERVER, "patch", what, EVERYWHERE) for what in ("pods", "pods/*/status")),
+    *((SERVER, verb, f"{LEASES}/{names.CONTROLLERS_LEASE}", SYSTEM) for verb in ("get", "update")),
+    *((SERVER, verb, LEASES, SYSTEM) for verb in ("create", "list", "watch")),
+    # Opening gates in place of a controller.
+    *((RELEASE, verb, "pods", EVERYWHERE) for verb in ("list", "patch")),
+    (RELEASE, "patch", "pods/*/status", EVERYWHERE),
+    (RELEASE, "list", PROFILES, EVERYWHERE),
 ]
 
 FORBIDDEN = [
-    *(
-        (SERVER, verb, resource, EVERYWHERE)
-        for verb in WRITING
-        for resource in ("nodes", "pods", "namespaces", PROFILES)
-    ),
+    *((SERVER, verb, resource, EVERYWHERE) for verb in WRITING for resource in ("nodes", "namespaces", PROFILES)),
+    *((SERVER, verb, "pods", EVERYWHERE) for verb in ("create", "update", "delete")),
+    *((SERVER, verb, f"{LEASES}/{names.SCHEDULER}", SYSTEM) for verb in ("update", "patch", "delete")),
+    *((SERVER, verb, f"{LEASES}/{names.CONTROLLERS_LEASE}", SYSTEM) for verb in ("patch", "delete")),
+    *((SERVER, verb, LEASES, "kube-node-lease") for verb in ("list", *WRITING)),
+    *((RELEASE, verb, "pods", EVERYWHERE) for verb in ("watch", "create", "update", "delete")),
+    *((RELEASE, verb, "pods/*/status", EVERYWHERE) for verb in ("update", "get")),
+    *((RELEASE, verb, what, EVERYWHERE) for verb in WRITING for what in ("nodes", "namespaces", PROFILES, "events")),
+    *((RELEASE, verb, what, SYSTEM) for verb in ("get", "list", *WRITING) for what in ("secrets", LEASES)),
+    (RELEASE, "create", "pods/*/binding", EVERYWHERE),
+    (RELEASE, "create", "serviceaccounts/*/token", SYSTEM),
     *((SERVER, verb, "events", EVERYWHERE) for verb in ("update", "delete")),
     (SERVER, "update", "pods/*/status", EVERYWHERE),
     (SERVER, "create", "pods/*/exec", EVERYWHERE),

@@ -191,6 +191,15 @@ class Desk:
         del self._pods[name]
         self._tell_pod(name, None)
 
+    def has(self, name: str) -> bool:
+        return name in self._pods
+
+    def pods(self) -> list[wire.Pod]:
+        return [self.read(name) for name in self._pods]
+
+    def gated(self) -> list[str]:
+        return [name for name in self._pods if self._has_gate(name)]
+
     def read(self, name: str = "agent") -> wire.Pod:
         return decoded(wire.Pod, self._pods[name])
 
@@ -272,4 +281,5 @@ class Desk:
         old = self._nodes.pop(name, None)
         if node is not None:
             self._nodes[name] = node
-        self.snapshot.fleet.node_changed(old, node)
+        if old is not None or node is not None:
+            self.snapshot.fleet.node_changed(old, node)

@@ -129,6 +129,21 @@ def test_who_loses_most_by_missing_the_warm_node_gets_it() -> None:
     assert nodes_of(found) == {"a": "arm", "b": "amd"}
 
 
+def test_of_those_who_lose_as_much_more_small_pods_than_large_ones_get_the_warm_nodes() -> None:
+    pods = [*several(8, prefix="a-large", cpu=4_000), *several(8, prefix="b-small")]
+    where = fleet(state("warm", cpu=8_000), state("cold", cpu=100_000, **COLD))
+    found = nodes_of(decide(pods, where, NOW))
+    assert {uid for uid, name in found.items() if name == "warm"} == {f"b-small-{number:03}" for number in range(8)}
+
+
+def test_a_node_that_pods_of_lower_priority_fill_beyond_its_budget_is_relieved() -> None:
+    profile = contended(700)  # a budget of three
+    small = gated("small", cpu=500, priority=5, profile=profile)
+    large = several(3, cpu=2_000, profile=profile)
+    found = nodes_of(decide([small, *large], fleet(state("n0", cpu=8_000), state("n1", cpu=1_000)), NOW))
+    assert found["small"] == "n1"
+
+
 def test_a_burst_of_200_pods_on_50_nodes_fills_the_warm_ones_first() -> None:
     nodes = [state(f"n{number:02}", cpu=12_000, **({} if number < 10 else COLD)) for number in range(50)]
     used = Counter(nodes_of(decide(several(200), fleet(*nodes), NOW)).values())
