@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -86,13 +86,13 @@ class Burst:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    async def open_gates(self) -> None:
-        """What a client does that knows no better node: take the gates away as fast as it can, and nothing else."""
+    async def open_gates(self, client: ApiClient) -> None:
+        """What somebody does who knows no better node: take the gates away as fast as can be, and nothing else."""
         slots = asyncio.Semaphore(CONNECTIONS)
 
         async def open_gate(name: str) -> None:
             async with slots:
-                await self._client.patch_for_version(f"{COLLECTION}/{name}", {"spec": {"schedulingGates": None}})
+                await client.patch_for_version(f"{COLLECTION}/{name}", {"spec": {"schedulingGates": None}})
 
         pods = [pod.metadata.name for pod in self._reflector.objects.values()]
         await asyncio.gather(*map(open_gate, pods))
@@ -112,7 +112,7 @@ class Burst:
             self.sightings.setdefault(new.metadata.uid, Sighting()).see(new, monotonic())
         self._changed.set()
 
-    async def _until(self, condition: Any, complaint: str) -> None:
+    async def _until(self, condition: Callable[[], bool], complaint: str) -> None:
         try:
             async with asyncio.timeout(BURST_SECONDS):
                 while not condition():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
 
 from cluster import wire
 from cluster.clock import Clock
 from cluster.translation import is_finished
 from model import names
+
+SEEN_WALL_SECONDS: Final = 0.25
+"""How long somebody who has written waits at most for the watch to show it."""
 
 Observer = Callable[[wire.Pod | None, wire.Pod | None], None]
 """Told of a change as (old, new); no `new` where the pod is gone."""
@@ -27,8 +33,25 @@ class WaitingPods:
 
         self.observers: list[Observer] = []
         self._clock = clock
+        self._awaited: dict[str, asyncio.Future[None]] = {}
+
+    async def seen(self, uid: str, version: str) -> None:
+        """Until the watch shows a pod that waits as it was written, or as something else than it was; not for long.
+
+        Whoever writes twice spares the API server work so: it applies a patch to the pod as its own watch cache has it,
+        and does all of it again where that was not yet what the first write had made of the pod.
+        """
+        known = self.pods.get(uid)
+        if known is None or known.metadata.resource_version == version:
+            return
+        change = self._awaited.setdefault(uid, asyncio.get_running_loop().create_future())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_WALL_SECONDS):
+                await asyncio.shield(change)
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        if old is not None and (awaited := self._awaited.pop(old.metadata.uid, None)) is not None:
+            awaited.set_result(None)
         was_waiting = old is not None and self.pods.pop(old.metadata.uid, None) is not None
         waits = new is not None and _waits(new)
         if new is not None and waits:

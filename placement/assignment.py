@@ -24,7 +24,7 @@ from placement.tallies import Tallies
 from placement.window import Window
 
 REGRET_WITHOUT_CHOICE: Final = 1e9
-"""What a group without any second choice loses: it goes before all that have one."""
+"""What a group loses that has no node beyond the tie and may find no room within it: it goes before all others."""
 
 
 class Assignment:
@@ -46,14 +46,27 @@ class _Group:
         self._window = window
         self._share = share
 
-    def urgency(self) -> float:
-        """The regret for the share that is taken of a node; without a second choice, the larger pods first."""
+    def urgency(self, plan: Plan, crowd: int) -> float:
+        """The regret for the share that is taken of a node; where a pod could end without any, the larger pods first.
+
+        `crowd` is how many pods want nodes at all.
+        """
         probe = self.members[-1]
         best = self._window.best(probe)
         if best is None:
             return 0.0
         beyond = self._window.beyond(probe)
-        return REGRET_WITHOUT_CHOICE + self._share if beyond is None else (beyond - best) / self._share
+        if beyond is not None:
+            return (beyond - best) / self._share
+        return 0.0 if self._has_room_for(crowd, plan) else REGRET_WITHOUT_CHOICE + self._share
+
+    def _has_room_for(self, crowd: int, plan: Plan) -> bool:
+        probe, slots = self.members[-1], 0
+        for _, name in probe.candidates.ranked:
+            slots += plan.slots(probe, name)
+            if slots >= crowd:
+                return True
+        return False
 
     def place(self, plan: Plan) -> None:
         """Place pods until none is left, or no candidate, or the best is worse by more than the tie.
@@ -128,15 +141,16 @@ class _Groups:
 
 def _place(groups: list[_Group], plan: Plan) -> None:
     """The most urgent group first; urgency is judged anew when a group's turn comes."""
-    queue = [(-group.urgency(), index) for index, group in enumerate(groups)]
+    crowd = sum(len(group.members) for group in groups)
+    queue = [(-group.urgency(plan, crowd), index) for index, group in enumerate(groups)]
     heapq.heapify(queue)
     while queue:
         _, index = heapq.heappop(queue)
         group = groups[index]
-        urgency = group.urgency()
+        urgency = group.urgency(plan, crowd)
         if queue and -urgency > queue[0][0]:
             heapq.heappush(queue, (-urgency, index))
             continue
         group.place(plan)
         if group.members:
-            heapq.heappush(queue, (-group.urgency(), index))
+            heapq.heappush(queue, (-group.urgency(plan, crowd), index))

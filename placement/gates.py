@@ -2,7 +2,8 @@
 
 The nomination and the forecast's annotation travel in one patch of `pods/status`; taking the gate away is the second
 write. Both carry the pod's uid and the resourceVersion that the decision was made on, so a pod that was edited, deleted
-or bound meanwhile is left alone. Answers are metadata alone, to keep a burst's bytes small.
+or bound meanwhile is left alone. Answers are metadata alone, to keep a burst's bytes small; and the second write waits
+until the watch has shown the first (docs/decisions/0011-a-burst-spares-the-api-server.md).
 
 Where a nomination of ours ends, its annotation goes too: a node that kube-scheduler nominates there later, because it
 preempts, must not pass for ours. Gates and nominations of others stay as they are.
@@ -10,7 +11,7 @@ preempts, must not pass for ours. Gates and nominations of others stay as they a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,9 @@ from cluster.client import ApiClient
 from model import names
 from placement.ownership import is_ours
 
+Seen = Callable[[str, str], Awaitable[None]]
+"""Waits, not for long, until the pod of a uid is seen at a resourceVersion (`cluster.waiting.WaitingPods.seen`)."""
+
 
 class GateKeeper:
     """Writes; each method raises Conflict where the pod is not what it was, NotFound where it is gone.
@@ -26,8 +30,9 @@ class GateKeeper:
     Each returns the pod's new resourceVersion, which is the old one where the pod was like that already.
     """
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, seen: Seen | None = None) -> None:
         self._client = client
+        self._seen = seen
 
     async def nominate(self, pod: wire.Pod, node: str, forecast: str) -> str:
         """Name the node, then open our gate: the scheduler tries that node first, and finds it reserved."""
@@ -38,6 +43,8 @@ class GateKeeper:
                 "status": {"nominatedNodeName": node},
             },
         )
+        if self._seen is not None:
+            await self._seen(pod.metadata.uid, version)
         return await self._open(pod, version)
 
     async def let_through(self, pod: wire.Pod) -> str:

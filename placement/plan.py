@@ -68,6 +68,13 @@ class Plan:
             return None
         return candidates.seconds(self._facts[name])
 
+    def slots(self, member: Member, name: str) -> int:
+        """How many such pods a candidate has room for."""
+        if self.seconds(member, name) is None:
+            return 0
+        free = self._free.get(name, self._fleet.nodes[name].free)
+        return min((free[resource] // value for resource, value in member.candidates.amounts), default=1)
+
     def weighed_seconds(self, member: Member, name: str) -> float | None:
         """The same, plus the tie for a start beyond the budget and for a wait: neither is chosen for less."""
         seconds = self.seconds(member, name)

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cluster.client import ApiClient
-from cluster.events import EVENTS_PER_SECOND, QUEUE_LENGTH, EventRecorder, PodEvent
+from cluster.events import EVENTS_PER_SECOND, LONGEST_WAIT_SECONDS, QUEUE_LENGTH, EventRecorder, PodEvent
 from model.errors import ApiError, ConnectionFailed
 
 
@@ -141,3 +141,39 @@ async def test_a_message_and_a_name_are_cut_to_what_the_api_takes() -> None:
     body = api.written[0][1]
     assert len(body["message"]) == 1_024
     assert body["metadata"]["name"].startswith("a" * 199 + ".")
+
+
+class Busy:
+    """Says that other writes are under way until it was asked so often; each time a second passes."""
+
+    def __init__(self, times: float) -> None:
+        self.left = times
+        self.seconds = 0.0
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        self.seconds += 1.0
+        return self.left >= 0
+
+
+def patient(api: RecordedApi, busy: Busy) -> EventRecorder:
+    client: ApiClient = api  # type: ignore[assignment] # the one method a recorder calls
+    return EventRecorder(client, "stoker-placement", is_busy=busy, sleep=AtOnce(), clock=lambda: busy.seconds)
+
+
+async def test_an_event_waits_for_writes_that_matter_more() -> None:
+    api, busy = RecordedApi(), Busy(3)
+    subject = patient(api, busy)
+    subject.emit(forecast())
+    async with running(subject):
+        await api.wrote(1)
+    assert busy.seconds == 4.0
+
+
+async def test_an_event_does_not_wait_for_ever() -> None:
+    api, busy = RecordedApi(), Busy(float("inf"))
+    subject = patient(api, busy)
+    subject.emit(forecast())
+    async with running(subject):
+        await api.wrote(1)
+    assert busy.seconds == LONGEST_WAIT_SECONDS

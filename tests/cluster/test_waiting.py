@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -81,3 +82,39 @@ def test_when_a_pod_was_first_seen_outlives_its_changes_but_not_its_wait() -> No
     assert watch.waiting.first_seen == {"uid-p1": 1_000.0}
     watch.tell(nominated, pod(on="n1"))
     assert watch.waiting.first_seen == {}
+
+
+def at(version: str, **members: Any) -> wire.Pod:
+    made = pod(spec=GATED, **members)
+    made.metadata.resource_version = version
+    return made
+
+
+async def test_a_write_that_the_watch_has_shown_is_not_waited_for() -> None:
+    watch = Watch()
+    watch.tell(None, at("2"))
+    waiting = asyncio.ensure_future(watch.waiting.seen("uid-p1", "2"))
+    await asyncio.sleep(0)
+    assert waiting.done()
+
+
+async def test_a_write_is_waited_for_until_the_watch_shows_it() -> None:
+    watch = Watch()
+    before = at("1")
+    watch.tell(None, before)
+    waiting = asyncio.ensure_future(watch.waiting.seen("uid-p1", "2"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    watch.tell(before, at("2"))
+    await waiting
+
+
+async def test_a_write_that_is_never_shown_is_not_waited_for_for_ever() -> None:
+    watch = Watch()
+    watch.tell(None, at("1"))
+    await watch.waiting.seen("uid-p1", "2")
+
+
+async def test_nobody_waits_for_a_pod_that_is_gone() -> None:
+    watch = Watch()
+    await watch.waiting.seen("uid-p1", "2")

@@ -54,16 +54,22 @@ class Leader:
 
 
 class Gates(GateKeeper):
-    """Writes to the desk's pods with the API's preconditions; `failures` are raised before a write, in their order."""
+    """Writes to the desk's pods with the API's preconditions; `failures` are raised before a write, in their order.
+
+    `may_go_on` is waited for between the two writes of a nomination.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.failures: list[Exception] = []
         self.stop_after_nomination: Exception | None = None
         self.calls: list[str] = []
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
 
     async def nominate(self, pod: wire.Pod, node: str, forecast: str) -> str:
         first = await self._write("nominate", pod, pod.metadata.resource_version, node=node, forecast=forecast)
+        await self.may_go_on.wait()
         if self.stop_after_nomination is not None:
             raise self.stop_after_nomination
         return await self._write("open", pod, first, opens=True)

@@ -261,6 +261,18 @@ async def test_a_pod_edited_between_the_two_writes_is_finished(desk: Desk) -> No
     assert desk.gates.calls == ["nominate agent", "finish agent"]
 
 
+async def test_a_nomination_that_is_seen_half_way_is_not_finished_a_second_time(desk: Desk) -> None:
+    desk.node("warm")
+    desk.gates.may_go_on.clear()
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: bool(desk.read().status.nominated_node_name))
+        await desk.rounds(3)
+        desk.gates.may_go_on.set()
+        await desk.opened()
+    assert desk.gates.calls == ["nominate agent", "open agent"]
+
+
 async def test_a_pod_that_is_gone_meanwhile_is_left_alone(desk: Desk) -> None:
     desk.node("warm")
     desk.pod()
@@ -429,7 +441,10 @@ async def test_anothers_nomination_keeps_nobody_behind_our_gate_and_stays(desk: 
 
 
 @pytest.mark.parametrize("fate", ["gone", "cordoned"])
-async def test_a_nomination_is_cleared_as_soon_as_its_node_is_lost(desk: Desk, fate: str) -> None:
+async def test_a_nomination_is_cleared_as_soon_as_its_node_is_lost(
+    desk: Desk, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "LONGEST_PAUSE_WALL_SECONDS", 600.0)
     desk.node("warm")
     desk.pod()
     before = counted("stoker_nomination_lost_total", reason=f"node-{fate}")
