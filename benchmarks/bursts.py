@@ -1,9 +1,13 @@
-"""A burst of gated pods, always the same ones, and what a watch on them sees: the first write, and every binding."""
+"""A burst of gated pods, always the same ones: when the first write to one of them began, and when each was bound.
+
+What measures should weigh little on what is measured, so bindings alone are watched: a third of the changes. Of a
+client of our own we know when it begins; somebody else's first nomination is shown by a second watch, which then ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -36,39 +40,39 @@ class _Forecast(msgspec.Struct):
     node: str = ""
 
 
-@dataclass(slots=True)
-class Sighting:
-    """What the watch has shown of one pod; instants are those of their receipt, on the local monotonic clock."""
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A bound pod; `at` is the binding's receipt on the local monotonic clock, `promised` the node of its forecast."""
 
-    first_write: float | None = None
-    bound: float | None = None
-    node: str = ""
-    promised: str = ""
-    """The node that its forecast names; empty without one."""
+    node: str
+    promised: str
+    at: float
 
-    def see(self, pod: wire.Pod, now: float) -> None:
-        if self.first_write is None and (pod.status.nominated_node_name or not pod.spec.scheduling_gates):
-            self.first_write = now
-        if text := pod.metadata.annotations.get(names.FORECAST_ANNOTATION):
-            self.promised = msgspec.json.decode(text, type=_Forecast).node
-        if self.bound is None and pod.spec.node_name:
-            self.bound, self.node = now, pod.spec.node_name
+    @classmethod
+    def of(cls, pod: wire.Pod, at: float) -> Binding:
+        text = pod.metadata.annotations.get(names.FORECAST_ANNOTATION)
+        promised = msgspec.json.decode(text, type=_Forecast).node if text else ""
+        return cls(pod.spec.node_name, promised, at)
 
 
 class Burst:
     """The pods of one round, followed from before the first write on."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self.sightings: dict[str, Sighting] = {}
+    def __init__(self, client: ApiClient, count: int) -> None:
         self._client = client
+        self._count = count
+        self._began = 0.0
+        self._bindings: dict[str, Binding] = {}
         self._changed = asyncio.Event()
-        self._reflector = Reflector(client, Resource("burst", COLLECTION, wire.Pod), self._see)
+        self._bound = Reflector(client, _pods_with("spec.nodeName"), self._see_bound)
+        self._nominated = Reflector(client, _pods_with("status.nominatedNodeName"), self._see_nominated)
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     @asynccontextmanager
     async def of(cls, client: ApiClient, constants: Constants, count: int, call: Call) -> AsyncIterator[Burst]:
         """`count` pods exist behind the gate when the block begins; they are gone after it."""
-        burst = cls(client)
+        burst = cls(client, count)
         slots = asyncio.Semaphore(CONNECTIONS)
 
         async def create(pod: dict[str, Any]) -> None:
@@ -76,41 +80,49 @@ class Burst:
                 await client.create(COLLECTION, pod)
 
         await asyncio.gather(*(create(_pod(number, constants, call)) for number in range(count)))
-        following = asyncio.create_task(burst._reflector.run())
         try:
-            await burst._until(lambda: len(burst.sightings) == count, "the created pods are not seen")
+            await burst._follow()
             yield burst
             await client.delete(COLLECTION, {"gracePeriodSeconds": 0})
-            await burst._until(lambda: not burst._reflector.objects, "the deleted pods are still seen")
+            await burst._until(lambda: not burst._bound.objects, "the deleted pods are still seen")
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            for task in burst._tasks:
+                task.cancel()
+            await asyncio.gather(*burst._tasks, return_exceptions=True)
 
     async def open_gates(self, client: ApiClient) -> None:
         """What somebody does who knows no better node: take the gates away as fast as can be, and nothing else."""
         slots = asyncio.Semaphore(CONNECTIONS)
 
-        async def open_gate(name: str) -> None:
+        async def open_gate(number: int) -> None:
             async with slots:
-                await client.patch_for_version(f"{COLLECTION}/{name}", {"spec": {"schedulingGates": None}})
+                await client.patch_for_version(f"{COLLECTION}/{_name(number)}", {"spec": {"schedulingGates": None}})
 
-        pods = [pod.metadata.name for pod in self._reflector.objects.values()]
-        await asyncio.gather(*map(open_gate, pods))
+        self._began = monotonic()
+        await asyncio.gather(*map(open_gate, range(self._count)))
 
-    async def all_bound(self) -> list[Sighting]:
-        """Every pod's sighting, as soon as each of them is bound; LabError where that takes minutes."""
+    async def all_bound(self) -> tuple[list[Binding], float]:
+        """Every pod's binding, and the seconds from the first write to the last; LabError where that takes minutes."""
+        await self._until(lambda: len(self._bindings) == self._count, "not every pod of the burst is bound")
+        bindings = list(self._bindings.values())
+        return bindings, max(item.at for item in bindings) - self._began
 
-        def done() -> bool:
-            return all(item.bound is not None for item in self.sightings.values())
+    async def _follow(self) -> None:
+        reflectors = (self._bound, self._nominated)
+        self._tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+        for reflector in reflectors:
+            await reflector.synced.wait()
 
-        await self._until(done, "not every pod of the burst is bound")
-        return list(self.sightings.values())
-
-    def _see(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
-        del old
-        if new is not None:
-            self.sightings.setdefault(new.metadata.uid, Sighting()).see(new, monotonic())
+    def _see_bound(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        if old is None and new is not None:
+            self._bindings[new.metadata.uid] = Binding.of(new, monotonic())
         self._changed.set()
+
+    def _see_nominated(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        del old, new
+        if not self._began:
+            self._began = monotonic()
+            self._tasks[1].cancel()
 
     async def _until(self, condition: Callable[[], bool], complaint: str) -> None:
         try:
@@ -118,20 +130,22 @@ class Burst:
                 while not condition():
                     self._changed.clear()
                     await self._changed.wait()
-                    await asyncio.sleep(0.02)  # so that the watcher does not count pods for each event
+                    await asyncio.sleep(0.02)  # so that pods are not counted for each event
         except TimeoutError as error:
             raise LabError(f"within {BURST_SECONDS:.0f} s: {complaint}") from error
 
 
-def seconds_to_bind(sightings: Sequence[Sighting]) -> float:
-    """From the first write on any of the pods to the last binding, as the watch showed them."""
-    first = min(item.first_write for item in sightings if item.first_write is not None)
-    return max(item.bound for item in sightings if item.bound is not None) - first
+def _pods_with(field: str) -> Resource[wire.Pod]:
+    return Resource(f"burst-{field}", COLLECTION, wire.Pod, {"fieldSelector": f"{field}!="})
+
+
+def _name(number: int) -> str:
+    return f"agent-{number:04}"
 
 
 def _pod(number: int, constants: Constants, call: Call) -> dict[str, Any]:
     """As the webhook would have stored it, with the gate and the scheduler of the call."""
-    pod = tenant_pod(f"agent-{number:04}", constants)
+    pod = tenant_pod(_name(number), constants)
     pod["metadata"]["annotations"] = {names.PROFILE_ANNOTATION: "kata-agents"}
     pod["spec"] |= {"schedulingGates": [{"name": call.gate}], "schedulerName": call.scheduler}
     return pod

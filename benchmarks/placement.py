@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.bursts import Burst, Call, Sighting, seconds_to_bind
+from benchmarks.bursts import Binding, Burst, Call
 from benchmarks.crowd import create_nodes, is_warm, node_name
 from benchmarks.report import Bench, Comparison, middle
 from cluster.access import load_access
@@ -134,20 +134,20 @@ class PlacementBench:
         async with Burst.of(self._client, self._constants, self._size.pods, CALLS[mode]) as burst:
             if mode == NOMINATION:
                 async with self._controller():
-                    sightings = await burst.all_bound()
+                    bindings, seconds = await burst.all_bound()
             else:
                 async with ApiClient(await load_access(await self._kubeconfig())) as naive:
-                    _, sightings = await asyncio.gather(burst.open_gates(naive), burst.all_bound())
-        return self._outcome(mode, sightings)
+                    _, (bindings, seconds) = await asyncio.gather(burst.open_gates(naive), burst.all_bound())
+        return self._outcome(mode, bindings, seconds)
 
-    def _outcome(self, mode: str, sightings: Sequence[Sighting]) -> Round:
+    def _outcome(self, mode: str, bindings: Sequence[Binding], seconds: float) -> Round:
         warm = {node_name(index) for index in range(self._size.nodes) if is_warm(index)}
         return Round(
             mode=mode,
-            pods=len(sightings),
-            seconds=seconds_to_bind(sightings),
-            on_nominated_node=sum(item.node == item.promised for item in sightings),
-            on_warm_node=sum(item.node in warm for item in sightings),
+            pods=len(bindings),
+            seconds=seconds,
+            on_nominated_node=sum(item.node == item.promised for item in bindings),
+            on_warm_node=sum(item.node in warm for item in bindings),
         )
 
     async def _install(self) -> None:

@@ -66,7 +66,7 @@ def demo(
     loaded = load_constants(constants)
     profile = sample_profile(loaded)["metadata"]["name"]
     workload = from_file(pods, profile) if pods else built_in(loaded, profile)
-    runs, versions = asyncio.run(_demo(_programs(), loaded, workload, speed or loaded.speed))
+    runs, versions = asyncio.run(_demo(_programs(), loaded, workload, speed or loaded.demo.speed or loaded.speed))
     write_report(runs, versions, report)
     console = Console(width=None if Console().is_terminal else 140)
     show(runs, console)

@@ -101,6 +101,9 @@ class Load(Table):
 class Demo(Table):
     """The demo's fleet and load."""
 
+    speed: Annotated[float, Field(gt=0, le=1_000)] | None = None
+    """Seconds of the modelled cluster in a wall second; absent means the file's own `speed`."""
+
     fleet: tuple[NodeGroup, ...] = Field(min_length=1)
     """Its nodes."""
 

@@ -38,7 +38,7 @@ MOST_EXCHANGES: Final = 60
 def improve(members: Sequence[Member], plan: Plan) -> None:
     """Improve the placement of pods of equal priority in `plan`."""
     if len(members) <= MOST_EXCHANGED:
-        _Exchange(members, plan, STEPS_PER_EXCHANGE).run()
+        _Exchange(members, plan, STEPS_PER_EXCHANGE).run(_cost_of_all(members, plan))
         return
     steps, exchanges = STEPS_IN_ALL, MOST_EXCHANGES
     tried: set[tuple[int, int]] = set()
@@ -50,7 +50,7 @@ def improve(members: Sequence[Member], plan: Plan) -> None:
         tried.add(kind)
         if partners := _partners(member, members, plan):
             exchange = _Exchange([member, *partners], plan, min(steps, STEPS_PER_EXCHANGE))
-            if exchange.run():
+            if exchange.run(exchange.cost_of_coming_last()):
                 tried.clear()
             steps, exchanges = steps - exchange.steps, exchanges - 1
             if steps <= 0 or not exchanges:
@@ -65,7 +65,14 @@ def relieve(members: Iterable[Member], plan: Plan) -> None:
     for member in members:
         name = plan.placed.get(member.pod.uid)
         if name is not None and plan.facts(name).starting > member.candidates.budget:
-            _Exchange([member], plan, STEPS_PER_EXCHANGE).run()
+            exchange = _Exchange([member], plan, STEPS_PER_EXCHANGE)
+            exchange.run(exchange.cost_of_coming_last())
+
+
+def _cost_of_all(members: Sequence[Member], plan: Plan) -> float:
+    """The weighed seconds of the pods of a level as they are placed."""
+    here = [member for member in members if member.pod.uid in plan.placed]
+    return UNPLACED_SECONDS * (len(members) - len(here)) + sum(map(plan.weighed_seconds_of, here))
 
 
 def _seconds_behind(member: Member, plan: Plan) -> float:
@@ -109,35 +116,49 @@ class _Exchange:
         self._most_steps = most_steps
         self.steps = 0
         self._best_seconds = 0.0
-        self._best: dict[str, str | None] = {}
+        self._best: dict[str, str | None] | None = None
         self._way: dict[str, str | None] = {}
         self._before = {item.pod.uid: plan.placed.get(item.pod.uid) for item in self._members}
 
-    def run(self) -> bool:
-        """Take the members out and put them back in the best way found; whether that is better than it was."""
-        plan = self._plan
-        before = self._before
-        for member in self._members:
-            if before[member.pod.uid] is not None:
-                plan.take(member)
-        self._best, self._best_seconds = before, self._cost_of(before) - LEAST_GAIN_SECONDS
+    def run(self, cost_now: float) -> bool:
+        """Put the members in the best way found that costs less than `cost_now`; tells whether there was one.
+
+        They then come last on their nodes; if there was none, they keep their turns.
+        """
+        turns = self._take_all()
+        self._best_seconds = cost_now - LEAST_GAIN_SECONDS
         least = [self._least(member) for member in self._members]
         self._descend(0, 0.0, [sum(least[index:]) for index in range(len(least) + 1)])
-        self._carry_out(self._best)
-        return self._best is not before
-
-    def _cost_of(self, way: dict[str, str | None]) -> float:
-        """The seconds of a way to place the members, which are not placed before and not after."""
-        seconds = UNPLACED_SECONDS * sum(name is None for name in way.values())
-        placed = []
+        if self._best is None:
+            self._put_back(turns)
+            return False
         for member in self._members:
-            if (name := way[member.pod.uid]) is not None:
-                seconds += self._weighed(member, name) or 0.0
+            if (name := self._best[member.pod.uid]) is not None:
                 self._plan.put(member, name)
-                placed.append(member)
-        for member in placed:
+        return True
+
+    def cost_of_coming_last(self) -> float:
+        """What the members cost where they are, if they came last there: comparable with any other way."""
+        turns = self._take_all()
+        seconds = UNPLACED_SECONDS * (len(self._members) - len(turns))
+        for member, _ in turns:
+            name = self._before[member.pod.uid] or ""
+            seconds += self._weighed(member, name) or 0.0
+            self._plan.put(member, name)
+        for member, _ in turns:
             self._plan.take(member)
+        self._put_back(turns)
         return seconds
+
+    def _take_all(self) -> list[tuple[Member, int]]:
+        """Take out the members that are placed; tells each one's turn on its node when it was taken."""
+        return [
+            (member, self._plan.take(member)) for member in self._members if self._before[member.pod.uid] is not None
+        ]
+
+    def _put_back(self, turns: list[tuple[Member, int]]) -> None:
+        for member, turn in reversed(turns):
+            self._plan.put(member, self._before[member.pod.uid] or "", turn)
 
     def _weighed(self, member: Member, name: str) -> float | None:
         """The plan's weighed seconds, plus the tie where a pod with preferences would leave what suited them."""
@@ -179,8 +200,3 @@ class _Exchange:
             self._descend(index + 1, spent + seconds, least_from)
             if name is not None:
                 self._plan.take(member)
-
-    def _carry_out(self, way: dict[str, str | None]) -> None:
-        for member in self._members:
-            if (name := way[member.pod.uid]) is not None:
-                self._plan.put(member, name)

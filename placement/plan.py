@@ -83,28 +83,42 @@ class Plan:
         is_beyond = self.is_spent(member.candidates, name)
         return seconds + TIE_SECONDS * (is_beyond + (not member.candidates.is_warm(name)))
 
+    def weighed_seconds_of(self, member: Member) -> float:
+        """The same of a pod that is placed, behind those placed before it."""
+        candidates, facts = member.candidates, self.facts_for(member.pod.uid)
+        is_beyond = facts.starting >= candidates.budget
+        return candidates.seconds(facts) + TIE_SECONDS * (is_beyond + (not candidates.is_warm(facts.name)))
+
     def is_spent(self, candidates: Candidates, name: str) -> bool:
         """Whether the node has as many starts already as its budget allows."""
         return self.facts(name).starting >= candidates.budget
 
-    def put(self, member: Member, name: str) -> None:
+    def put(self, member: Member, name: str, at: int | None = None) -> None:
+        """Place a pod behind those on the node, or `at` the turn among them that `take` told."""
         self.placed[member.pod.uid] = name
-        self._append(member, name)
+        later = [] if at is None else self._rewind(name, at)
+        for each in (member, *later):
+            self._append(each, name)
         for tally in member.tallies:
             tally.add(self._fleet.nodes[name].traits, 1)
 
-    def take(self, member: Member) -> None:
-        """Undo a placement; those after it on the node stay, as if it had never been."""
+    def take(self, member: Member) -> int:
+        """Undo a placement, as if it had never been; tells which turn on the node it had."""
         name = self.placed.pop(member.pod.uid)
-        history = self._history[name]
-        index = next(index for index, state in enumerate(history) if state.member is member)
-        later = [state.member for state in history[index + 1 :]]
-        _, self._facts[name], self._free[name] = history[index]
-        del history[index:]
+        turn = next(turn for turn, state in enumerate(self._history[name]) if state.member is member)
+        for other in self._rewind(name, turn)[1:]:
+            self._append(other, name)
         for tally in member.tallies:
             tally.add(self._fleet.nodes[name].traits, -1)
-        for other in later:
-            self._append(other, name)
+        return turn
+
+    def _rewind(self, name: str, turn: int) -> list[Member]:
+        """The node as it was before that turn; the members from there on."""
+        later = self._history[name][turn:]
+        if later:
+            _, self._facts[name], self._free[name] = later[0]
+            del self._history[name][turn:]
+        return [state.member for state in later]
 
     def _append(self, member: Member, name: str) -> None:
         facts, free = self.facts(name), self._free.get(name, self._fleet.nodes[name].free)

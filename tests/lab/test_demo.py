@@ -121,7 +121,7 @@ async def performance(
     workload = built_in(constants, sample_profile(constants)["metadata"]["name"])
 
     async def perform() -> None:
-        async with Stage.start(programs, constants.speed) as stage:
+        async with Stage.start(programs, constants.demo.speed or constants.speed) as stage:
             found.built_in = await Demo(stage, constants, workload, wait_seconds=WAIT_SECONDS).run()
             found.versions = await stage.versions()
             found.users = await Demo(stage, constants, users_pods(file, constants), wait_seconds=WAIT_SECONDS).run()

@@ -129,6 +129,15 @@ def test_who_loses_most_by_missing_the_warm_node_gets_it() -> None:
     assert nodes_of(found) == {"a": "arm", "b": "amd"}
 
 
+def test_pods_that_start_as_fast_anywhere_leave_the_warm_nodes_to_those_that_do_not() -> None:
+    easy = _kind(0, {"amd64": 33, "arm64": 34}, 0)
+    hard = _kind(1, {"amd64": 33, "arm64": 90}, 0)
+    pods = [*several(8, prefix="a", profile=easy), *several(8, prefix="b", profile=hard)]
+    where = fleet(state("amd", cpu=8_000), state("arm", cpu=9_000, architecture="arm64"))
+    found = nodes_of(decide(pods, where, NOW))
+    assert {uid[0] for uid, name in found.items() if name == "amd"} == {"b"}
+
+
 def test_of_those_who_lose_as_much_more_small_pods_than_large_ones_get_the_warm_nodes() -> None:
     pods = [*several(8, prefix="a-large", cpu=4_000), *several(8, prefix="b-small")]
     where = fleet(state("warm", cpu=8_000), state("cold", cpu=100_000, **COLD))

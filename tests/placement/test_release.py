@@ -76,7 +76,7 @@ async def test_without_its_profile_a_pod_has_the_default_deadline(yard: Yard, se
 async def test_a_nomination_of_ours_that_was_left_over_is_cleared_and_anothers_is_not(yard: Yard) -> None:
     told = {"metadata": {"annotations": {names.FORECAST_ANNOTATION: '{"node":"warm"}'}}}
     for name, body in (("ours", told), ("theirs", {})):
-        await yard.pod(name)
+        await yard.pod(name, schedulerName="nobody")  # a scheduler would clear what it cannot bind
         await yard.client.patch(f"{yard.pods}/{name}/status", {**body, "status": {"nominatedNodeName": "warm"}})
     assert await outcomes(yard, later(70)) == {"ours": "opened", "theirs": "opened"}
     assert (await yard.read("ours")).status.nominated_node_name == ""
