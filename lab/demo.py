@@ -21,7 +21,7 @@ from model import names
 from model.errors import ApiError, NotFound
 
 WAIT_SECONDS: Final = 400.0
-"""Modelled seconds after the last creation in which pods may become ready: a cold start takes 300 to 360 (first seed)."""
+"""Modelled seconds after the last creation in which pods may become ready; cold starts take up to 360 (first seed)."""
 
 BOUND_SECONDS: Final = 100.0
 """Modelled seconds after the last creation in which containerd goes on restarting for pods that find no node."""

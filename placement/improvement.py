@@ -110,7 +110,7 @@ def _longest_seconds(member: Member) -> tuple[float, str]:
 class _Exchange:
     """Branch and bound over the placements of a few pods, within a bound of steps."""
 
-    def __init__(self, members: Iterable[Member], plan: Plan, most_steps: int) -> None:
+    def __init__(self, members: Sequence[Member], plan: Plan, most_steps: int) -> None:
         self._plan = plan
         self._members = sorted(members, key=_longest_seconds)
         self._most_steps = most_steps
@@ -118,7 +118,7 @@ class _Exchange:
         self._best_seconds = 0.0
         self._best: dict[str, str | None] | None = None
         self._way: dict[str, str | None] = {}
-        self._before = {item.pod.uid: plan.placed.get(item.pod.uid) for item in self._members}
+        self._before = {item.pod.uid: plan.placed[item.pod.uid] for item in members if item.pod.uid in plan.placed}
 
     def run(self, cost_now: float) -> bool:
         """Put the members in the best way found that costs less than `cost_now`; tells whether there was one.
@@ -142,7 +142,7 @@ class _Exchange:
         turns = self._take_all()
         seconds = UNPLACED_SECONDS * (len(self._members) - len(turns))
         for member, _ in turns:
-            name = self._before[member.pod.uid] or ""
+            name = self._before[member.pod.uid]
             seconds += self._weighed(member, name) or 0.0
             self._plan.put(member, name)
         for member, _ in turns:
@@ -152,18 +152,16 @@ class _Exchange:
 
     def _take_all(self) -> list[tuple[Member, int]]:
         """Take out the members that are placed; tells each one's turn on its node when it was taken."""
-        return [
-            (member, self._plan.take(member)) for member in self._members if self._before[member.pod.uid] is not None
-        ]
+        return [(member, self._plan.take(member)) for member in self._members if member.pod.uid in self._before]
 
     def _put_back(self, turns: list[tuple[Member, int]]) -> None:
         for member, turn in reversed(turns):
-            self._plan.put(member, self._before[member.pod.uid] or "", turn)
+            self._plan.put(member, self._before[member.pod.uid], turn)
 
     def _weighed(self, member: Member, name: str) -> float | None:
         """The plan's weighed seconds, plus the tie where a pod with preferences would leave what suited them."""
         seconds = self._plan.weighed_seconds(member, name)
-        if seconds is None or name == self._before[member.pod.uid] or member.pod.preferences == Preferences():
+        if seconds is None or name == self._before.get(member.pod.uid) or member.pod.preferences == Preferences():
             return seconds
         return seconds + TIE_SECONDS
 

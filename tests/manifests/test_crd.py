@@ -129,4 +129,5 @@ async def test_the_sample_is_applied_and_listed_with_its_columns(installed: Cont
     await installed.kubectl("apply", "-k", str(ROOT / "samples"))
     heading, row = (await installed.kubectl("get", "tprof", "kata-agents", "--output=wide")).splitlines()
     assert heading.split() == ["NAME", "CLASS", "POLICY", "ARCHITECTURE", "SCHEDULER", "GATES", "AGE"]
-    assert row.split()[:-1] == ["kata-agents", "kata-qemu", "Enforce", "amd64", "stoker-scheduler", '["stoker.dev/warm-node"]']
+    gates = '["stoker.dev/warm-node"]'
+    assert row.split()[:-1] == ["kata-agents", "kata-qemu", "Enforce", "amd64", "stoker-scheduler", gates]

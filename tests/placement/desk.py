@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -107,6 +108,7 @@ class Desk:
         self.leader = Leader()
         self.is_delivering = True
         self._pods: dict[str, Document] = {}
+        self._made: Counter[str] = Counter()
         self._seen: dict[str, wire.Pod] = {}
         self._nodes: dict[str, wire.Node] = {}
         self._versions = itertools.count(1)
@@ -153,7 +155,10 @@ class Desk:
         self._tell_node(name, None)
 
     def pod(self, name: str = "agent", *, cpu: str = "1", age: float = 0.0, **members: Any) -> None:
-        """Behind our gate; `gates`, `nominated`, `forecast_for`, `annotations` and members of spec may be given."""
+        """Behind our gate; another pod than a former one of its name.
+
+        `gates`, `nominated`, `forecast_for`, `annotations` and members of spec may be given.
+        """
         gates = members.pop("gates", (names.WARM_NODE_GATE,))
         annotations = {names.PROFILE_ANNOTATION: PROFILE, **members.pop("annotations", {})}
         if target := members.pop("forecast_for", ""):
@@ -165,7 +170,7 @@ class Desk:
             "metadata": {
                 "name": name,
                 "namespace": "tenant-a",
-                "uid": f"uid-{name}",
+                "uid": f"uid-{name}" + (f"-{self._made[name]}" if self._made[name] else ""),
                 "creationTimestamp": text_of(self.now - age),
                 "annotations": annotations,
             },
@@ -177,6 +182,7 @@ class Desk:
             },
             "status": status,
         }
+        self._made[name] += 1
         self._bump(name)
 
     def edit(self, name: str, change: Callable[[Document], None]) -> None:

@@ -54,6 +54,18 @@ def test_a_placement_that_is_taken_back_leaves_no_trace(order: list[int], taken:
     assert there_and_back.seen() == never.seen()
 
 
+@given(st.permutations(range(5)), st.integers(0, 4))
+def test_a_pod_that_is_put_back_at_its_turn_leaves_no_trace(order: list[int], which: int) -> None:
+    there_and_back, never = Bench(PODS), Bench(PODS)
+    for index in order:
+        for bench in (there_and_back, never):
+            bench.plan.put(bench.members[index], "n")
+    plan, member = there_and_back.plan, there_and_back.members[which]
+    plan.put(member, "n", plan.take(member))
+    assert there_and_back.seen() == never.seen()
+    assert [plan.facts_for(pod.uid) for pod in PODS] == [never.plan.facts_for(pod.uid) for pod in PODS]
+
+
 def test_each_pod_is_forecast_behind_those_that_were_put_there_before() -> None:
     bench = Bench(PODS)
     for member in bench.members[:3]:
