@@ -38,9 +38,7 @@ async def load_access(kubeconfig: Path | None = None, context: str | None = None
 
     configuration = client.Configuration()
     if kubeconfig is not None and not os.path.exists(kubeconfig):  # noqa: ASYNC240 - one stat at start-up
-        raise InvalidInput(
-            f"no access to a cluster: there is no kubeconfig {kubeconfig}; name one with --kubeconfig"
-        )
+        raise InvalidInput(f"no access to a cluster: there is no kubeconfig {kubeconfig}; name one with --kubeconfig")
     try:
         if kubeconfig is not None:
             await config.load_kube_config(str(kubeconfig), context, client_configuration=configuration)

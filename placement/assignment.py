@@ -16,7 +16,7 @@ from typing import Final
 
 from model.score import TIE_SECONDS
 from placement.candidates import CandidateLists, Candidates
-from placement.improvement import improve, relieve
+from placement.improvement import finish, improve
 from placement.inputs import FleetState, GatedPod
 from placement.plan import Member, Plan
 from placement.strata import StrataOf
@@ -98,7 +98,7 @@ def assign(pods: Sequence[GatedPod], fleet: FleetState, now: float) -> Assignmen
         equals = list(level)
         _place(groups.of(equals), plan)
         improve(equals, plan)
-    relieve(members, plan)
+    finish(members, plan)
     return Assignment(plan, candidates)
 
 

@@ -57,11 +57,19 @@ def improve(members: Sequence[Member], plan: Plan) -> None:
                 return
 
 
-def relieve(members: Iterable[Member], plan: Plan) -> None:
-    """Move pods off nodes that ended with more starts than their budget to others that are as good.
+def finish(members: Iterable[Member], plan: Plan) -> None:
+    """Give what exchanges left over to pods without a node, then relieve nodes beyond their budgets for others as good.
 
-    Only now is it known what pods of lower priority, or an exchange, brought to a node or took from another.
+    Only when all levels are placed is it known what pods of lower priority, or an exchange, brought to a node or took
+    from another.
     """
+    members = list(members)
+    full: set[int] = set()
+    for member in members:
+        if member.pod.uid not in plan.placed and id(member.candidates) not in full:
+            is_placed = _Exchange([member], plan, STEPS_PER_EXCHANGE).run(UNPLACED_SECONDS)
+            if not is_placed and not member.candidates.waits:
+                full.add(id(member.candidates))
     for member in members:
         name = plan.placed.get(member.pod.uid)
         if name is not None and plan.facts(name).starting > member.candidates.budget:

@@ -1,18 +1,28 @@
-"""What the tests on the real control plane share: one kube-scheduler, and a yard for each."""
+"""What tests share: a desk for each, and on the real control plane one kube-scheduler and a yard for each."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
 from lab.processes import Process
+from tests.placement.desk import Desk
 from tests.placement.yard import Yard, install
 
 SCHEDULER = "yard-scheduler"
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    """With a profile and nothing else."""
+    made = Desk()
+    made.profile(maxHoldSeconds=60)
+    return made
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

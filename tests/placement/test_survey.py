@@ -11,13 +11,6 @@ from placement.survey import PROFILE_OF_NONE, Survey
 from tests.placement.desk import START, Desk
 
 
-@pytest.fixture
-async def desk() -> Desk:
-    made = Desk()
-    made.profile(maxHoldSeconds=60)
-    return made
-
-
 def gated(desk: Desk) -> GatedPod:
     (pod,) = Survey(desk.snapshot).gated(desk.snapshot.waiting.pods.values())
     return pod

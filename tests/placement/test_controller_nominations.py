@@ -1,0 +1,101 @@
+"""The controller looks after nominations until their pods are bound: it finishes, clears and counts them."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.errors import ConnectionFailed
+from placement import controller as subject
+from tests.placement.desk import Desk, Document, counted
+
+
+def unschedulable(document: Document) -> None:
+    document["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+
+
+async def test_a_nomination_that_a_former_leader_did_not_finish_is_finished(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod(nominated="warm", forecast_for="warm")
+    async with desk.at_work():
+        pod = await desk.opened()
+    assert pod.status.nominated_node_name == "warm"
+    assert desk.gates.calls == ["finish agent"]
+
+
+@pytest.mark.parametrize("fate", ["gone", "cordoned", "not-ready"])
+async def test_an_unfinished_nomination_whose_node_is_lost_is_cleared_and_the_gate_opened(
+    desk: Desk, fate: str
+) -> None:
+    if fate != "gone":
+        desk.node("warm", **({"unschedulable": True} if fate == "cordoned" else {"ready": "False"}))
+    desk.pod(nominated="warm", forecast_for="warm")
+    before = counted("stoker_nomination_lost_total", reason=f"node-{fate}")
+    async with desk.at_work():
+        pod = await desk.opened()
+    assert pod.status.nominated_node_name == ""
+    assert counted("stoker_nomination_lost_total", reason=f"node-{fate}") == before + 1
+
+
+async def test_anothers_nomination_keeps_nobody_behind_our_gate_and_stays(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod(nominated="elsewhere")
+    async with desk.at_work():
+        pod = await desk.opened()
+    assert pod.status.nominated_node_name == "elsewhere"
+    assert desk.gates.calls == ["finish agent"]
+
+
+@pytest.mark.parametrize("fate", ["gone", "cordoned"])
+async def test_a_nomination_is_cleared_as_soon_as_its_node_is_lost(
+    desk: Desk, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "LONGEST_PAUSE_WALL_SECONDS", 600.0)
+    desk.node("warm")
+    desk.pod()
+    before = counted("stoker_nomination_lost_total", reason=f"node-{fate}")
+    async with desk.at_work():
+        await desk.opened()
+        await desk.rounds()
+        desk.remove_node("warm") if fate == "gone" else desk.node("warm", unschedulable=True)
+        await desk.until(lambda: not desk.read().status.nominated_node_name)
+        await desk.until(lambda: "NominationCleared" in desk.reasons())
+    assert counted("stoker_nomination_lost_total", reason=f"node-{fate}") == before + 1
+
+
+async def test_a_nomination_of_an_unschedulable_pod_is_cleared_and_counted_once(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    before = counted("stoker_nomination_lost_total", reason="no-longer-fits")
+    async with desk.at_work():
+        await desk.opened()
+        desk.gates.failures = [ConnectionFailed("no answer")]
+        desk.edit("agent", unschedulable)
+        await desk.until(lambda: not desk.read().status.nominated_node_name)
+        await desk.until(lambda: desk.reasons() == ["Nominated", "NominationCleared"])
+    assert desk.gates.calls[2:] == ["clear agent", "clear agent"]
+    assert counted("stoker_nomination_lost_total", reason="no-longer-fits") == before + 1
+
+
+async def test_what_the_scheduler_clears_or_binds_elsewhere_is_counted_too(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod("cleared")
+    desk.pod("astray")
+    desk.pod("placed")
+    reasons = ("no-longer-fits", "bound-elsewhere")
+    before = [counted("stoker_nomination_lost_total", reason=reason) for reason in reasons]
+    async with desk.at_work():
+        for name in ("cleared", "astray", "placed"):
+            await desk.opened(name)
+        desk.edit("cleared", lambda document: document["status"].pop("nominatedNodeName"))
+        desk.bind("astray", "elsewhere")
+        desk.bind("placed", "warm")
+    after = [counted("stoker_nomination_lost_total", reason=reason) for reason in reasons]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1]
+
+
+async def test_a_nomination_by_the_schedulers_preemption_is_left_alone(desk: Desk) -> None:
+    desk.pod(gates=(), nominated="warm")
+    desk.edit("agent", unschedulable)
+    async with desk.at_work():
+        await desk.rounds(3)
+    assert desk.gates.calls == []

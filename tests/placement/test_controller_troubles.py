@@ -1,0 +1,203 @@
+"""The controller in trouble: overtaken writes, a snapshot in doubt, mistakes of ours, leaders that change."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from model.errors import ApiError, Conflict, ConnectionFailed
+from placement import controller as subject
+from tests.placement.desk import Desk, Document, counted
+
+
+def touch(document: Document) -> None:
+    document["metadata"].setdefault("labels", {})["edited"] = "yes"
+
+
+async def test_a_pod_edited_meanwhile_is_decided_on_anew(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    desk.is_delivering = False
+    desk.edit("agent", touch)  # the controller does not see it yet
+    before = counted("stoker_placement_write_errors_total", kind="conflict")
+    async with desk.at_work():
+        await desk.until(lambda: counted("stoker_placement_write_errors_total", kind="conflict") == before + 1)
+        desk.deliver()
+        assert (await desk.opened()).status.nominated_node_name == "warm"
+    assert desk.reasons() == ["Nominated"]
+
+
+async def test_a_pod_edited_between_the_two_writes_is_finished(desk: Desk) -> None:
+    desk.node("warm")
+    desk.gates.stop_after_nomination = Conflict("edited in between", status=409)
+    desk.pod()
+    async with desk.at_work():
+        pod = await desk.opened()
+    assert pod.status.nominated_node_name == "warm"
+    assert desk.gates.calls == ["nominate agent", "finish agent"]
+
+
+async def test_a_nomination_that_is_seen_half_way_is_not_finished_a_second_time(desk: Desk) -> None:
+    desk.node("warm")
+    desk.gates.may_go_on.clear()
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: bool(desk.read().status.nominated_node_name))
+        await desk.rounds(3)
+        desk.gates.may_go_on.set()
+        await desk.opened()
+    assert desk.gates.calls == ["nominate agent", "open agent"]
+
+
+async def test_a_pod_that_is_gone_meanwhile_is_left_alone(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    desk.is_delivering = False
+    desk.delete("agent")
+    async with desk.at_work():
+        await desk.until(lambda: desk.gates.calls == ["nominate agent"])
+        desk.deliver()
+        await desk.rounds(3)
+    assert desk.gates.calls == ["nominate agent"]
+    assert desk.events == []
+
+
+async def test_a_pod_that_was_bound_by_somebody_else_is_left_alone(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod(nodeName="elsewhere")
+    desk.pod("going")
+    desk.edit("going", lambda document: document["metadata"].update(deletionTimestamp="2026-03-03T10:00:00Z"))
+    async with desk.at_work():
+        await desk.rounds(3)
+    assert desk.gates.calls == []
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionFailed("no answer"), ApiError("overloaded", status=429), RuntimeError("a mistake of ours")]
+)
+async def test_a_write_that_fails_is_tried_again_but_not_in_a_hot_loop(desk: Desk, error: Exception) -> None:
+    desk.node("warm")
+    desk.gates.failures = [error]
+    desk.pod()
+    before = counted("stoker_placements_total", outcome="nominated")
+    async with desk.at_work():
+        await desk.until(lambda: not desk.gates.failures)
+        await desk.rounds(5)
+        assert desk.gates.calls == ["nominate agent"]
+        assert (await desk.opened()).status.nominated_node_name == "warm"
+        await desk.until(lambda: desk.reasons() == ["Nominated"])
+    assert counted("stoker_placements_total", outcome="nominated") == before + 1
+
+
+async def test_a_conflict_without_news_from_the_watch_makes_no_hot_loop(desk: Desk) -> None:
+    desk.node("warm")
+    desk.gates.failures = [Conflict("edited", status=409)]
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: not desk.gates.failures)
+        await desk.rounds(5)
+        assert desk.gates.calls == ["nominate agent"]
+        await desk.opened()
+
+
+async def test_an_annotation_that_is_there_already_holds_nothing_up(desk: Desk) -> None:
+    """As a new leader finds it: its write changes nothing, so the watch never brings the pod again."""
+    desk.settling_node("node", seconds=10)
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: desk.reasons() == ["Held"])
+    async with desk.at_work():
+        await desk.until(lambda: desk.reasons() == ["Held", "Held"])
+        desk.now += 61
+        await desk.opened()
+
+
+async def test_a_snapshot_that_is_not_synced_nominates_nothing_and_lets_deadlines_pass(desk: Desk) -> None:
+    desk.set_synced(False)
+    desk.node("warm")
+    desk.pod("young")
+    desk.pod("old", age=61)
+    async with desk.at_work():
+        assert (await desk.opened("old")).status.nominated_node_name == ""
+        await desk.rounds(3)
+        assert desk.gates.calls == ["let-through old"]
+        assert counted("stoker_gated_pods", reason="undecided") == 1
+        desk.now += 60
+        await desk.opened("young")
+    assert desk.read("young").status.nominated_node_name == ""
+
+
+async def test_a_nomination_is_not_judged_by_a_snapshot_that_is_not_synced(desk: Desk) -> None:
+    desk.set_synced(False)  # so the node is not known yet
+    desk.pod(nominated="warm", forecast_for="warm")
+    async with desk.at_work():
+        await desk.rounds(3)
+        assert desk.gates.calls == []
+        desk.node("warm")
+        desk.set_synced(True)
+        assert (await desk.opened()).status.nominated_node_name == "warm"
+
+
+async def test_a_half_finished_nomination_is_opened_at_its_deadline_whatever_the_snapshot_is_worth(desk: Desk) -> None:
+    desk.set_synced(False)
+    desk.pod(nominated="warm", forecast_for="warm", age=61)
+    async with desk.at_work():
+        await desk.opened()
+
+
+async def test_a_mistake_in_deciding_leaves_the_deadlines(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: object) -> None:
+        raise RuntimeError("stumbled")
+
+    monkeypatch.setattr(subject, "decide", stumble)
+    before = counted("stoker_placement_round_errors_total")
+    desk.node("warm")
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: counted("stoker_placement_round_errors_total") > before)
+        assert desk.gates.calls == []
+        desk.now += 61
+        assert (await desk.opened()).status.nominated_node_name == ""
+
+
+async def test_a_replica_that_does_not_lead_writes_nothing_and_begins_when_it_does(desk: Desk) -> None:
+    desk.leader.leading = False
+    desk.node("warm")
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: counted("stoker_leading") == 0)
+        assert desk.gates.calls == []
+        desk.leader.leading = True
+        assert (await desk.opened()).status.nominated_node_name == "warm"
+
+
+async def test_a_new_leader_counts_the_hold_from_when_the_pod_was_first_seen(desk: Desk) -> None:
+    desk.leader.leading = False
+    desk.node("warm")
+    desk.pod()
+    before = counted("stoker_gate_hold_seconds_sum", outcome="nominated")
+    async with desk.at_work():
+        desk.now += 7
+        desk.leader.leading = True
+        await desk.opened()
+        await desk.until(lambda: desk.reasons() == ["Nominated"])
+    assert counted("stoker_gate_hold_seconds_sum", outcome="nominated") - before == pytest.approx(7)
+
+
+async def test_writes_that_have_begun_are_finished_at_the_end(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: bool(desk.gates.calls))
+    assert desk.read().spec.scheduling_gates == []
+
+
+async def test_two_controllers_that_both_believe_to_lead_do_no_harm(desk: Desk) -> None:
+    desk.node("warm", cpu="3500m")
+    async with desk.at_work(), desk.at_work():
+        for number in range(6):
+            desk.pod(f"agent-{number}")
+        pods = [await desk.opened(f"agent-{number}") for number in range(6)]
+        await asyncio.sleep(0)
+    assert [pod.status.nominated_node_name for pod in pods].count("warm") == 3
