@@ -47,8 +47,8 @@ class PodEvent:
 class EventRecorder:
     """Writes events in the background; drops (and counts) what repeats within a minute or exceeds the queue.
 
-    `is_busy` says whether writes are under way that matter more: events wait for their end, but not for long. A burst
-    of 600 nominations is a quarter faster so, since its events cost the API server as much as its gates.
+    `is_busy` says whether writes are under way that matter more: events wait for their end, but not for long, since
+    each of them costs the API server about what those cost.
     """
 
     def __init__(
