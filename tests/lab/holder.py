@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ async def hold(programs: Programs) -> None:
 
 
 if __name__ == "__main__":
+    # A shell starts background jobs with SIGINT ignored, and what is ignored is inherited: here it is to be received.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         asyncio.run(hold(Programs(*map(Path, sys.argv[1:]))))
     except KeyboardInterrupt:
