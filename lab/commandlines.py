@@ -13,6 +13,10 @@ SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 SERVICE_CLUSTER_IP_RANGE = "10.96.0.0/16"
 LOOPBACK = "127.0.0.1"
 
+ENVIRONMENT = {"GOGC": "400"}
+"""Of the Kubernetes programs: they share few processors with their clients, and memory there is enough, so they collect
+garbage when the heap has grown fivefold, not twofold."""
+
 
 @dataclass(frozen=True, slots=True)
 class ControlPlaneSettings:
