@@ -61,6 +61,16 @@ async def test_a_peer_pod_takes_a_virtual_machine_of_its_size_and_type(
     assert taken_from_the_node(stored) == [{VM: "1"}]
 
 
+async def test_the_pods_own_figures_move_as_well(installation: Installation, namespace: str) -> None:
+    manifest = agent(installation)
+    manifest["spec"]["resources"] = {"limits": {"cpu": "5", "memory": "2Gi"}}
+    stored = await installation.create(namespace, manifest, dryRun="All")
+    told = stored["metadata"]["annotations"]
+    assert (told[VCPUS], told[MEMORY_MEBIBYTES]) == ("6", "2208")
+    assert not any(stored["spec"].get("resources", {}).values())
+    assert taken_from_the_node(stored) == [{VM: "1"}]
+
+
 async def test_a_sidecar_that_another_webhook_added_after_us_counts(installation: Installation, namespace: str) -> None:
     async with sidecars_for(installation.stage.client, namespace):
 
