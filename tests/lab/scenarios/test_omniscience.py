@@ -58,8 +58,8 @@ def test_it_is_within_2_percent_of_the_best_of_all_placements(nodes: list[Machin
         return
     best = min(mean_seconds(machines, pods, way) for way in fitting)
     found = sum(placement.seconds) / len(pods)
-    assert best - 1e-6 <= found <= best * 1.02
-    assert placement.least_mean_seconds <= best + 1e-6
+    assert found <= best * 1.02  # it may be less: pods may wait, which those ways do not
+    assert placement.least_mean_seconds <= min(best, found) + 1e-6
 
 
 def _fields(node: Machine) -> dict[str, object]:
