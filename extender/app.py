@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from extender import metrics
-from extender.protocol import decode_args, encode_filter_result, encode_priorities
+from extender.asked import AskedLists
+from extender.protocol import decode_args, decode_names, encode_filter_result
 from extender.scheduling import Scheduling
-from extender.verdicts import neutral
 from serving.answers import answering
 from serving.requests import read_json
 
@@ -28,17 +28,20 @@ T = TypeVar("T")
 
 
 def build_app(scheduling: Scheduling) -> web.Application:
+    lists = AskedLists(decode_names)
+
     async def filter_nodes(request: web.Request) -> web.Response:
-        pod, node_names = decode_args(await read_json(request))
+        pod, raw = decode_args(await read_json(request))
+        asked = lists.get(raw)
         nothing: dict[str, str] = {}
-        refused = _guarded("filter", lambda: scheduling.filter(pod, node_names), nothing)
-        passed = [name for name in node_names if name not in refused]
-        return web.Response(body=encode_filter_result(passed, refused), content_type=JSON)
+        refused = _guarded("filter", lambda: scheduling.filter(pod, asked), nothing)
+        return web.Response(body=encode_filter_result(raw, asked.names, refused), content_type=JSON)
 
     async def prioritize_nodes(request: web.Request) -> web.Response:
-        pod, node_names = decode_args(await read_json(request))
-        result = _guarded("prioritize", lambda: scheduling.prioritize(pod, node_names), neutral(node_names))
-        return web.Response(body=encode_priorities(node_names, result.scores), content_type=JSON)
+        pod, raw = decode_args(await read_json(request))
+        asked = lists.get(raw)
+        body = _guarded("prioritize", lambda: scheduling.prioritize(pod, asked), None)
+        return web.Response(body=asked.neutral() if body is None else body, content_type=JSON)
 
     app = web.Application(middlewares=[answering("extender")])
     app.router.add_post("/filter", filter_nodes)

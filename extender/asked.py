@@ -1,0 +1,98 @@
+"""The nodes that a scheduler asks about, as a whole: a list that is the same as a moment ago is not read again.
+
+kube-scheduler sends thousands of names with each request. Two requests of one pod name the same nodes, and so do those
+of a burst where it looks at every node; then comparing bytes takes the place of reading names, and of writing them: the
+answer to /prioritize is a form in which only the scores are filled in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from extender.roster import NOBODY, Roster, Rows
+from model.score import BEST_SCORE, NEUTRAL_SCORE
+
+LISTS_REMEMBERED: Final = 4
+NEUTRAL_STEPS: Final = BEST_SCORE - NEUTRAL_SCORE
+
+_BLANK: Final = b"\0\0"
+"""Where a score of two characters comes; JSON has no such byte of its own."""
+
+_SCORES: Final = range(BEST_SCORE, -1, -1)
+_TENS: Final = np.array([ord("1" if score == 10 else " ") for score in _SCORES], np.uint8)
+_ONES: Final = np.array([ord("0") + score % 10 for score in _SCORES], np.uint8)
+
+
+class AskedNodes:
+    """The names of one request, in their order; `raw` is the JSON array in which they came."""
+
+    def __init__(self, raw: bytes, names: list[str]) -> None:
+        self.raw = raw
+        self.names = names
+        self.rows: Rows = np.zeros(0, np.intp)
+        """The rows of the names; `NOBODY` for those at the positions `unknown`."""
+        self.unknown: Rows = self.rows
+        self._version = -1
+        self._form: NDArray[np.uint8] | None = None
+        self._blanks: Rows = self.rows
+
+    def find(self, roster: Roster) -> None:
+        """Find the rows of the names, unless they are known from the last time."""
+        if self._version == roster.version:
+            return
+        row_of = roster.rows.get
+        self.rows = np.array([row_of(name, NOBODY) for name in self.names], np.intp)
+        self.unknown = np.flatnonzero(self.rows == NOBODY)
+        self._version = roster.version
+
+    def scored(self, steps: NDArray[np.intp]) -> bytes:
+        """The answer to /prioritize, for so many steps below the best score at each position.
+
+        Every node that was asked about is in it, in its order: one that is missing would lose every tie. A score of
+        one digit has a blank in front, so that all are as long.
+        """
+        if not self.names:
+            return b"[]"
+        if self._form is None:
+            self._form = np.frombuffer(_form(self.raw, self.names), np.uint8).copy()
+            self._blanks = np.flatnonzero(self._form == 0)[::2]
+        self._form[self._blanks] = _TENS[steps]
+        self._form[self._blanks + 1] = _ONES[steps]
+        return self._form.tobytes()
+
+    def neutral(self) -> bytes:
+        """The same score for all: nothing is known, so the scheduler's own plugins decide."""
+        return self.scored(np.full(len(self.names), NEUTRAL_STEPS, np.intp))
+
+
+class AskedLists:
+    """The lists of the last requests; `read` makes names of what was not among them."""
+
+    def __init__(self, read: Callable[[bytes], list[str]]) -> None:
+        self._read = read
+        self._last: deque[AskedNodes] = deque(maxlen=LISTS_REMEMBERED)
+
+    def get(self, raw: bytes) -> AskedNodes:
+        """Raises what `read` raises."""
+        for asked in self._last:
+            if asked.raw == raw:
+                return asked
+        asked = AskedNodes(raw, self._read(raw))
+        self._last.appendleft(asked)
+        return asked
+
+
+def _form(raw: bytes, names: list[str]) -> bytes:
+    """The answer with blanks for the scores: by replacement where the array is compact and its names are plain."""
+    if raw.count(b'"') != 2 * len(names) or raw.count(b'","') != len(names) - 1 or raw[:2] + raw[-2:] != b'[""]':
+        raw = msgspec.json.encode(names)
+        if b'\\"' in raw or raw.count(b'","') != len(names) - 1:
+            parts = [b'{"Host":%b,"Score":%b}' % (msgspec.json.encode(name), _BLANK) for name in names]
+            return b"[" + b",".join(parts) + b"]"
+    return b'[{"Host":' + raw[1:-1].replace(b'","', b'","Score":' + _BLANK + b'},{"Host":"') + b',"Score":' + _BLANK + b"}]"
