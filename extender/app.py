@@ -14,7 +14,7 @@ from aiohttp import web
 
 from extender import metrics
 from extender.asked import AskedLists
-from extender.protocol import decode_args, decode_names, encode_filter_result
+from extender.protocol import decode_args, decode_names, encode_filter_result, encode_neutral
 from extender.scheduling import Scheduling
 from serving.answers import answering
 from serving.requests import read_json
@@ -41,7 +41,7 @@ def build_app(scheduling: Scheduling) -> web.Application:
         pod, raw = decode_args(await read_json(request))
         asked = lists.get(raw)
         body = _guarded("prioritize", lambda: scheduling.prioritize(pod, asked), None)
-        return web.Response(body=asked.neutral() if body is None else body, content_type=JSON)
+        return web.Response(body=encode_neutral(asked.names) if body is None else body, content_type=JSON)
 
     app = web.Application(middlewares=[answering("extender")])
     app.router.add_post("/filter", filter_nodes)

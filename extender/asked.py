@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import repeat
 from typing import Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from extender.roster import NOBODY, Roster, Rows
+from extender.roster import NOBODY, Roster, Rows, fragment_of
 from model.score import BEST_SCORE, NEUTRAL_SCORE
 
 LISTS_REMEMBERED: Final = 4
 NEUTRAL_STEPS: Final = BEST_SCORE - NEUTRAL_SCORE
-
-_BLANK: Final = b"\0\0"
-"""Where a score of two characters comes; JSON has no such byte of its own."""
 
 _SCORES: Final = range(BEST_SCORE, -1, -1)
 _TENS: Final = np.array([ord("1" if score == 10 else " ") for score in _SCORES], np.uint8)
@@ -44,31 +41,33 @@ class AskedNodes:
 
     def find(self, roster: Roster) -> None:
         """Find the rows of the names, unless they are known from the last time."""
-        if self._version == roster.version:
-            return
-        row_of = roster.rows.get
-        self.rows = np.array([row_of(name, NOBODY) for name in self.names], np.intp)
-        self.unknown = np.flatnonzero(self.rows == NOBODY)
-        self._version = roster.version
+        if self._version != roster.version:
+            found = map(roster.rows.get, self.names, repeat(NOBODY))
+            self.rows = np.fromiter(found, np.intp, len(self.names))
+            self.unknown = np.flatnonzero(self.rows == NOBODY)
+            self._version = roster.version
 
-    def scored(self, steps: NDArray[np.intp]) -> bytes:
+    def scored(self, roster: Roster, steps: Rows) -> bytes:
         """The answer to /prioritize, for so many steps below the best score at each position.
 
         Every node that was asked about is in it, in its order: one that is missing would lose every tie. A score of
-        one digit has a blank in front, so that all are as long.
+        one digit has a blank in front, so that all are as long, and are filled into the same form.
         """
-        if not self.names:
-            return b"[]"
         if self._form is None:
-            self._form = np.frombuffer(_form(self.raw, self.names), np.uint8).copy()
-            self._blanks = np.flatnonzero(self._form == 0)[::2]
+            self._form, self._blanks = self._formed(roster)
         self._form[self._blanks] = _TENS[steps]
         self._form[self._blanks + 1] = _ONES[steps]
         return self._form.tobytes()
 
-    def neutral(self) -> bytes:
-        """The same score for all: nothing is known, so the scheduler's own plugins decide."""
-        return self.scored(np.full(len(self.names), NEUTRAL_STEPS, np.intp))
+    def _formed(self, roster: Roster) -> tuple[NDArray[np.uint8], Rows]:
+        """The answer without its scores, and where they come."""
+        of_row = roster.fragments
+        fragments = [of_row[row] for row in self.rows.tolist()]
+        for position in self.unknown.tolist():
+            fragments[position] = fragment_of(self.names[position])
+        lengths = np.fromiter(map(len, fragments), np.intp, len(fragments))
+        form = np.frombuffer(bytearray(b"[" + b",".join(fragments) + b"]"), np.uint8)
+        return form, np.cumsum(lengths + len(",")) - len("xx}")
 
 
 class AskedLists:
@@ -87,12 +86,3 @@ class AskedLists:
         self._last.appendleft(asked)
         return asked
 
-
-def _form(raw: bytes, names: list[str]) -> bytes:
-    """The answer with blanks for the scores: by replacement where the array is compact and its names are plain."""
-    if raw.count(b'"') != 2 * len(names) or raw.count(b'","') != len(names) - 1 or raw[:2] + raw[-2:] != b'[""]':
-        raw = msgspec.json.encode(names)
-        if b'\\"' in raw or raw.count(b'","') != len(names) - 1:
-            parts = [b'{"Host":%b,"Score":%b}' % (msgspec.json.encode(name), _BLANK) for name in names]
-            return b"[" + b",".join(parts) + b"]"
-    return b'[{"Host":' + raw[1:-1].replace(b'","', b'","Score":' + _BLANK + b'},{"Host":"') + b',"Score":' + _BLANK + b"}]"

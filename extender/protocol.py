@@ -13,6 +13,7 @@ import msgspec
 
 from cluster import wire
 from model.errors import InvalidRequest
+from model.score import NEUTRAL_SCORE
 
 
 class ExtenderArgs(msgspec.Struct, rename="pascal"):
@@ -35,6 +36,11 @@ class ExtenderFilterResult(msgspec.Struct, rename="pascal", frozen=True):
     failed_nodes: Mapping[str, str] = {}
     nodes: None = None
     error: str = ""
+
+
+class HostPriority(msgspec.Struct, rename="pascal", frozen=True, gc=False):
+    host: str
+    score: int
 
 
 _ARGS: Final = msgspec.json.Decoder(ExtenderArgs)
@@ -82,3 +88,8 @@ def encode_filter_result(asked: bytes, names: list[str], refused: Mapping[str, s
     if not refused:
         return b'{"NodeNames":%b,%b' % (asked, _NONE_REFUSED)
     return _ENCODER.encode(ExtenderFilterResult([name for name in names if name not in refused], refused))
+
+
+def encode_neutral(names: list[str]) -> bytes:
+    """The same score for all: nothing is known, so the scheduler's own plugins decide."""
+    return _ENCODER.encode([HostPriority(name, NEUTRAL_SCORE) for name in names])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,9 +69,11 @@ class Roster:
         self.version = 0
         self.capacity = LEAST_CAPACITY
         self.facts: list[NodeFacts | None] = [None] * LEAST_CAPACITY
+        self.fragments: list[bytes] = [b""] * LEAST_CAPACITY
+        """What the answer to /prioritize says of each node."""
         self.starting: Floats = np.zeros(LEAST_CAPACITY)
         self.architecture: Rows = np.zeros(LEAST_CAPACITY, np.intp)
-        self.architectures: dict[str, int] = {}
+        self.architectures = {"": 0}
         self._fleet = fleet
         self._on_departure = on_departure
         self._free = list(range(LEAST_CAPACITY - 1, NOBODY, -1))
@@ -124,6 +127,7 @@ class Roster:
         if not self._free:
             self._grow()
         row = self.rows[name] = self._free.pop()
+        self.fragments[row] = fragment_of(name)
         self.version += 1
         return row
 
@@ -142,6 +146,7 @@ class Roster:
         more = self.capacity
         self._free = list(range(2 * more - 1, more - 1, -1))
         self.facts += [None] * more
+        self.fragments += [b""] * more
         self.starting = np.concatenate([self.starting, np.zeros(more)])
         self.architecture = np.concatenate([self.architecture, np.zeros(more, np.intp)])
         self.capacity += more
@@ -152,6 +157,11 @@ class Roster:
             facts = self.facts[row]
             if facts is not None and image in facts.pulling and facts.architecture == architecture:
                 self.pull_changes.add(row)
+
+
+def fragment_of(name: str) -> bytes:
+    """A HostPriority of the extender's protocol, with blanks for a score of two characters."""
+    return b'{"Host":%b,"Score":  }' % msgspec.json.encode(name)
 
 
 def _as_pulls_see(facts: NodeFacts) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from extender import metrics
 from extender.asked import NEUTRAL_STEPS, AskedNodes
 from extender.expectations import ExpectedStarts
 from extender.outlook import Outlook, Outlooks, steps_below_best
+from extender.protocol import encode_neutral
 from extender.roster import Roster, Rows
 from model import names
 from model.forecast import Forecast, forecast
@@ -59,10 +60,19 @@ class _Answer:
 class Scheduling:
     """Answers filter and prioritize, and follows what became of it.
 
-    `emit` takes the event that tells a pod's forecast once its binding is seen.
+    `emit` takes the event that tells a pod's forecast once its binding is seen; `wall` is a monotonic clock.
     """
 
-    def __init__(self, tenancy: Tenancy, fleet: Fleet, clock: Clock, emit: Callable[[PodEvent], None]) -> None:
+    def __init__(
+        self,
+        tenancy: Tenancy,
+        fleet: Fleet,
+        clock: Clock,
+        emit: Callable[[PodEvent], None],
+        *,
+        wall: Callable[[], float] = monotonic,
+    ) -> None:
+        self._wall = wall
         self._tenancy = tenancy
         self._fleet = fleet
         self._clock = clock
@@ -70,7 +80,7 @@ class Scheduling:
         self._roster = Roster(fleet, self._departed)
         self._outlooks = Outlooks(self._roster, fleet)
         self._expected = ExpectedStarts(self._roster.capacity)
-        self._answers: TTLCache[str, _Answer] = TTLCache(ANSWERS_REMEMBERED, ANSWERED_SECONDS, timer=monotonic)
+        self._answers: TTLCache[str, _Answer] = TTLCache(ANSWERS_REMEMBERED, ANSWERED_SECONDS, timer=wall)
         fleet.on_binding(self._bound)
 
     def filter(self, pod: wire.Pod, asked: AskedNodes) -> dict[str, str]:
@@ -88,18 +98,18 @@ class Scheduling:
         profile, basis = self._profile_of(pod)
         if profile is None:
             metrics.ANSWERS.labels("prioritize", basis).inc()
-            return asked.neutral()
-        if overdue := self._expected.expire(monotonic()):
+            return encode_neutral(asked.names)
+        if overdue := self._expected.expire(self._wall()):
             metrics.EXPECTED_STARTS.labels("not seen in time").inc(overdue)
         self._expected.forget(pod.metadata.uid)
         self._look_up(asked)
         outlook = self._outlooks.of(pod_needs(pod, self._tenancy.handler_of), profile)
         now = self._clock.now()
-        seconds = outlook.seconds(self._expected.shares, now)
-        steps = steps_below_best(seconds[asked.rows], asked.unknown, NEUTRAL_STEPS)
+        seconds = outlook.seconds(self._expected.shares, now)[asked.rows]
+        steps = steps_below_best(seconds, asked.unknown, NEUTRAL_STEPS)
         self._remember(pod.metadata.uid, outlook, asked.rows[steps == 0], now)
         metrics.ANSWERS.labels("prioritize", basis).inc()
-        return asked.scored(steps)
+        return asked.scored(self._roster, steps)
 
     def _refusals(self, handler: str, profile: TenantProfile, asked: AskedNodes) -> dict[str, str]:
         self._look_up(asked)
@@ -137,7 +147,7 @@ class Scheduling:
         nodes = [self._roster.facts[row] for row in first.tolist()]
         shares = self._expected.shares[first].tolist()
         self._answers[pod_uid] = _Answer(outlook, now, nodes, shares)
-        self._expected.expect(pod_uid, best, monotonic())
+        self._expected.expect(pod_uid, best, self._wall())
 
     def _bound(self, pod: wire.Pod) -> None:
         """The watch shows where a pod went: if it was scored here, tell its forecast."""
