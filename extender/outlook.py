@@ -96,6 +96,11 @@ class Outlooks:
             self._preparations[key] = profile.spec, preparation
         return preparation
 
+    def catch_up(self, now: float) -> None:
+        """Bring up to date what pods of several kinds share."""
+        for _, preparation in self._preparations.values():
+            preparation.at(now)
+
 
 def steps_below_best(seconds: Floats, unknown: Rows, unknown_steps: int) -> NDArray[np.intp]:
     """How many points below the best score each of these forecasts is; nodes nobody knows get `unknown_steps`."""

@@ -78,24 +78,24 @@ class Preparation:
             return
         self.evaluated += 1
         runtime = runtime_on(node, self._handler, now)
+        if runtime.state is RuntimeState.ABSENT:
+            self._seconds[row] = inf
+            return
         before = node_term(node, now).seconds + runtime_term(node, runtime, now).seconds
-        seconds = before + settle_term(node, runtime, self._profile, now).seconds
-        self._seconds[row] = inf if runtime.state is RuntimeState.ABSENT else seconds
         if runtime.state is RuntimeState.INSTALLING or _is_booting(node, now) or _awaits_restart(node):
             self._moving.add(row)
-        elif runtime.state is not RuntimeState.ABSENT:
-            self._open_windows(row, node, before, now)
-
-    def _open_windows(self, row: int, node: NodeFacts, before: float, now: float) -> None:
-        windows = [(began, window) for began, window, _ in settle_windows(node, self._profile, now) if began is not None]
-        if all(window <= now - began for began, window in windows):
+            self._seconds[row] = before + settle_term(node, runtime, self._profile, now).seconds
             return
+        self._seconds[row] = before
+        windows = [(began, window) for began, window, _ in settle_windows(node, self._profile, now) if began is not None]
+        if any(window > now - began for began, window in windows):
+            self._open_windows(row, windows)
+
+    def _open_windows(self, row: int, windows: list[tuple[float, int]]) -> None:
         self._settling[row] = True
-        self._before_settling[row] = before
+        self._before_settling[row] = self._seconds[row]
         for index in range(WINDOWS):
-            began, window = windows[index] if index < len(windows) else (-inf, 0)
-            self._began[index, row] = began
-            self._window[index, row] = window
+            self._began[index, row], self._window[index, row] = windows[index] if index < len(windows) else (-inf, 0)
 
     def _settle(self, rows: Rows, now: float) -> None:
         """The settle term of `model.terms` for many rows."""

@@ -96,6 +96,7 @@ class Roster:
 
     @property
     def is_fresh(self) -> bool:
+        """Whether every change was taken in."""
         return not self._stale
 
     def known(self) -> range:
