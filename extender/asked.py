@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from extender.protocol import encode_neutral
 from extender.roster import NOBODY, Roster, Rows, fragment_of
 from model.score import BEST_SCORE, NEUTRAL_SCORE
 
@@ -38,6 +39,13 @@ class AskedNodes:
         self._version = -1
         self._form: NDArray[np.uint8] | None = None
         self._blanks: Rows = self.rows
+        self._neutral = b""
+
+    def neutral(self) -> bytes:
+        """The answer to /prioritize where nothing is known, so that the scheduler's own plugins decide."""
+        if not self._neutral:
+            self._neutral = encode_neutral(self.names)
+        return self._neutral
 
     def find(self, roster: Roster) -> None:
         """Find the rows of the names, unless they are known from the last time."""

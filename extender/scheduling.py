@@ -22,7 +22,6 @@ from extender import metrics
 from extender.asked import NEUTRAL_STEPS, AskedNodes
 from extender.expectations import ExpectedStarts
 from extender.outlook import Outlook, Outlooks, steps_below_best
-from extender.protocol import encode_neutral
 from extender.roster import Roster, Rows
 from model import names
 from model.forecast import Forecast, forecast
@@ -114,7 +113,7 @@ class Scheduling:
         profile, basis = self._profile_of(pod)
         if profile is None:
             metrics.ANSWERS.labels("prioritize", basis).inc()
-            return encode_neutral(asked.names)
+            return asked.neutral()
         if overdue := self._expected.expire(self._wall()):
             metrics.EXPECTED_STARTS.labels("not seen in time").inc(overdue)
         self._expected.forget(pod.metadata.uid)

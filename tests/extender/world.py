@@ -28,6 +28,8 @@ class World:
     complaint: str | None = None
     now: float = NOW
     wall: float = 100.0
+    waited: float = 0.0
+    """For how long requests over HTTP have been in hand."""
     told: list[PodEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
