@@ -69,13 +69,14 @@ class AskedNodes:
 
     def _formed(self, roster: Roster) -> tuple[NDArray[np.uint8], Rows]:
         """The answer without its scores, and where they come."""
-        of_row = roster.fragments
-        fragments = [of_row[row] for row in self.rows.tolist()]
+        fragments = list(map(roster.fragments.__getitem__, self.rows.tolist()))
+        lengths = roster.fragment_lengths[self.rows]
         for position in self.unknown.tolist():
             fragments[position] = fragment_of(self.names[position])
-        lengths = np.fromiter(map(len, fragments), np.intp, len(fragments))
-        form = np.frombuffer(bytearray(b"[" + b",".join(fragments) + b"]"), np.uint8)
-        return form, np.cumsum(lengths + len(",")) - len("xx}")
+            lengths[position] = len(fragments[position])
+        form = bytearray(b"".join([b"[", *fragments]))
+        form[max(1, len(form) - 1) :] = b"]"  # in place of the last comma
+        return np.frombuffer(form, np.uint8), np.cumsum(lengths) - len("xx},") + len("[")
 
 
 class AskedLists:
@@ -93,4 +94,3 @@ class AskedLists:
         asked = AskedNodes(raw, self._read(raw))
         self._last.appendleft(asked)
         return asked
-

@@ -39,6 +39,8 @@ class Preparation:
         self._roster = roster
         self._handler = handler
         self._profile = profile
+        self._now = -inf
+        self._read = -1
         self._start_over()
 
     def at(self, now: float) -> Floats:
@@ -87,7 +89,9 @@ class Preparation:
             self._seconds[row] = before + settle_term(node, runtime, self._profile, now).seconds
             return
         self._seconds[row] = before
-        windows = [(began, window) for began, window, _ in settle_windows(node, self._profile, now) if began is not None]
+        windows = [
+            (began, window) for began, window, _ in settle_windows(node, self._profile, now) if began is not None
+        ]
         if any(window > now - began for began, window in windows):
             self._open_windows(row, windows)
 

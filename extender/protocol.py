@@ -59,7 +59,7 @@ def decode_args(body: bytes) -> tuple[wire.Pod, bytes]:
 
 def decode_names(raw: bytes) -> list[str]:
     """The names of the nodes in question; raises InvalidRequest."""
-    names = _decoded(_NAMES, raw)
+    names: list[str] | None = _decoded(_NAMES, raw)
     if names is None:
         raise InvalidRequest(
             "NodeNames is missing; set nodeCacheCapable: true for this extender in KubeSchedulerConfiguration",

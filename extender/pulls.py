@@ -27,6 +27,7 @@ class Pulls:
         self._needs = needs
         self._profile = profile
         self._images = frozenset(needs.images)
+        self._read = -1
         self._start_over({})
 
     def up_to_date(self) -> Floats:

@@ -71,6 +71,7 @@ class Roster:
         self.facts: list[NodeFacts | None] = [None] * LEAST_CAPACITY
         self.fragments: list[bytes] = [b""] * LEAST_CAPACITY
         """What the answer to /prioritize says of each node."""
+        self.fragment_lengths: Rows = np.zeros(LEAST_CAPACITY, np.intp)
         self.starting: Floats = np.zeros(LEAST_CAPACITY)
         self.architecture: Rows = np.zeros(LEAST_CAPACITY, np.intp)
         self.architectures = {"": 0}
@@ -129,6 +130,7 @@ class Roster:
             self._grow()
         row = self.rows[name] = self._free.pop()
         self.fragments[row] = fragment_of(name)
+        self.fragment_lengths[row] = len(self.fragments[row])
         self.version += 1
         return row
 
@@ -148,6 +150,7 @@ class Roster:
         self._free = list(range(2 * more - 1, more - 1, -1))
         self.facts += [None] * more
         self.fragments += [b""] * more
+        self.fragment_lengths = np.concatenate([self.fragment_lengths, np.zeros(more, np.intp)])
         self.starting = np.concatenate([self.starting, np.zeros(more)])
         self.architecture = np.concatenate([self.architecture, np.zeros(more, np.intp)])
         self.capacity += more
@@ -161,8 +164,8 @@ class Roster:
 
 
 def fragment_of(name: str) -> bytes:
-    """A HostPriority of the extender's protocol, with blanks for a score of two characters."""
-    return b'{"Host":%b,"Score":  }' % msgspec.json.encode(name)
+    """A HostPriority of the extender's protocol and a comma, with blanks for a score of two characters."""
+    return b'{"Host":%b,"Score":  },' % msgspec.json.encode(name)
 
 
 def _as_pulls_see(facts: NodeFacts) -> tuple[object, ...]:

@@ -44,7 +44,7 @@ def nodes(draw: st.DrawFn, now: float, name: str) -> wire.Node:
     images = [image(reference, draw(some(BYTES))) for reference in draw(st.lists(some(IMAGES), unique=True))]
     metadata: dict[str, Any] = {"creationTimestamp": time_text(draw(AGES), now)}
     if label := draw(some([None, "true", "true", "false"])):
-        owner = {"f:metadata": {"f:labels": {f"f:{KATA_LABEL}": {}}}}
+        owner: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{KATA_LABEL}": {}}}}
         metadata["labels"] = {KATA_LABEL: label}
         metadata["managedFields"] = [{"time": time_text(draw(AGES), now), "fieldsV1": owner}]
     document = node_document(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
+import pytest
+
 from cluster.translation import pod_needs
 from extender.outlook import Outlook, Outlooks
 from extender.roster import Roster
 from tests.cluster.objects import event, image
-from tests.extender.world import AGENT_IMAGE, World, tenant_pod
+from tests.extender.world import World, tenant_pod
 
 NODES = 30
 KINDS = 3
@@ -84,10 +88,11 @@ def test_settle_windows_of_a_whole_fleet_cost_each_node_once() -> None:
     assert effort.since() == (0, [0, 0, 0])
 
 
-def test_answers_come_from_memory_alone() -> None:
-    """The extender is built without any client of the API; what it is given to emit is an event at a binding."""
+def test_answers_come_from_memory_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("something was asked over the network")
+
     world = World()
     world.add("warm")
-    world.scores(tenant_pod(), "warm")
-    world.refused(tenant_pod(), "warm")
-    assert (world.told, world.fleet.bytes_of(AGENT_IMAGE, "amd64")) == ([], 1_130_000_000)
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert (world.scores(tenant_pod(), "warm"), world.refused(tenant_pod(), "warm")) == ([10], {})
