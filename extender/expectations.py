@@ -69,6 +69,8 @@ class ExpectedStarts:
 
     def vacate(self, row: int) -> None:
         """The node is gone: nothing is expected there any more, and nothing of it on the row's next node."""
+        if row >= len(self.shares):
+            return  # nothing was asked since the node came
         self.shares[row] = 0.0
         index, bit = row // 8, 0x80 >> row % 8
         for expectation in self._pods.values():

@@ -88,8 +88,8 @@ class Roster:
         if not self._stale:
             return
         for name in list(self._stale)[:most]:
-            del self._stale[name]
             facts = self._fleet.node(name)
+            del self._stale[name]
             if facts is not None:
                 self._put(facts)
         self.changes.shorten(2 * self.capacity)

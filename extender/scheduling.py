@@ -93,10 +93,14 @@ class Scheduling:
         while True:
             await self._change.wait()
             self._change.clear()
-            while not self._roster.is_fresh:
-                self._roster.refresh(SLICE)
-                self._outlooks.catch_up(self._clock.now())
-                await asyncio.sleep(0)
+            try:
+                while not self._roster.is_fresh:
+                    self._roster.refresh(SLICE)
+                    self._outlooks.catch_up(self._clock.now())
+                    await asyncio.sleep(0)
+            except Exception:
+                # A request meets the same and is answered neutrally; the next change is another chance.
+                log.exception("changes of nodes could not be taken in")
 
     def filter(self, pod: wire.Pod, asked: AskedNodes) -> dict[str, str]:
         """The nodes that can never run the pod, with reasons; none while the snapshot cannot be relied on."""

@@ -82,6 +82,12 @@ def test_a_row_that_was_vacated_keeps_what_comes_after() -> None:
     assert on(expected, A, B) == [1.0, 0.0]
 
 
+def test_a_row_that_came_and_went_unasked_may_be_vacated() -> None:
+    expected = ExpectedStarts(CAPACITY)
+    expected.vacate(CAPACITY + A)
+    assert on(expected, A) == [0.0]
+
+
 def test_more_rows_change_nothing_about_those_there_were() -> None:
     expected = ExpectedStarts(CAPACITY)
     expected.expect("pod", rows(A), now=0.0)

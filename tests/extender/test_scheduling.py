@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from cluster import wire
 from model.names import FORECAST_ANNOTATION
+from model.nodes import NodeFacts
 from model.pods import needs
 from tests.builders import priors
 from tests.cluster.objects import image
@@ -208,3 +210,28 @@ def test_the_agents_image_is_known_under_the_name_the_tests_use() -> None:
     world = World()
     world.add("warm")
     assert world.fleet.bytes_of(AGENT_IMAGE, "amd64") == 1_130_000_000
+
+
+async def test_changes_are_taken_in_without_a_request_and_a_mistake_does_not_end_that(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    seen: list[str] = []
+    plain = world.fleet.node
+
+    def look(name: str) -> NodeFacts | None:
+        seen.append(name)
+        if len(seen) == 1:
+            raise ZeroDivisionError("a mistake")
+        return plain(name)
+
+    monkeypatch.setattr(world.fleet, "node", look)
+    keeping_up = asyncio.create_task(world.scheduling.keep_up())
+    for name in ("warm", "another"):
+        await asyncio.sleep(0)  # it waits for a change
+        world.add(name)
+        await asyncio.sleep(0)  # it takes the change in
+        await asyncio.sleep(0)
+    keeping_up.cancel()
+    assert seen == ["warm", "warm", "another"]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a mistake"]
