@@ -252,7 +252,9 @@ class _Process:
         recorder = EventRecorder(self._client, "stoker-extender")
         self._background(recorder.run(), "events")
         snapshot, clock = self._snapshot, self._snapshot.clock
-        return build_app(Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit))
+        scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit)
+        self._background(scheduling.keep_up(), "scores")
+        return build_app(scheduling)
 
     def _placement(self) -> Callable[[], Coroutine[Any, Any, None]]:
         """Returns what ends it: what is being written is finished before the next leader may begin."""

@@ -80,10 +80,21 @@ class Fleet:
         self._clock = clock
         self._tenancy = tenancy
         self._records: dict[str, _NodeRecord] = {}
-        self._sizes: dict[tuple[str, str], dict[str, int]] = {}
+        self._sizes: dict[tuple[str, str], dict[int, int]] = {}
         self._largest: dict[tuple[str, str], int] = {}
         self._observers: list[BindingObserver] = []
         self._change_observers: list[Callable[[], None]] = []
+        self._node_observers: list[Callable[[str], None]] = []
+        self._size_observers: list[Callable[[str, str], None]] = []
+
+    def has(self, name: str) -> bool:
+        """Whether a Node of that name exists."""
+        record = self._records.get(name)
+        return record is not None and record.object_facts is not None
+
+    def names(self) -> list[str]:
+        """The names of all nodes."""
+        return [name for name in self._records if self.has(name)]
 
     def node(self, name: str) -> NodeFacts | None:
         """The facts of a node; None where no Node of that name exists."""
@@ -116,10 +127,7 @@ class Fleet:
 
     def bytes_of(self, image: str, architecture: str) -> int | None:
         """The largest size that a node of the architecture reports for an image, in bytes."""
-        key = image, architecture
-        if key not in self._largest and (reports := self._sizes.get(key)):
-            self._largest[key] = max(reports.values())
-        return self._largest.get(key)
+        return self._largest.get((image, architecture))
 
     def on_binding(self, observer: BindingObserver) -> None:
         """Call `observer` with each pod that is seen to be bound (not with those that were when we began)."""
@@ -129,6 +137,14 @@ class Fleet:
         """Call `observer` after each change of a node, of a pod on one, or of an event about one."""
         self._change_observers.append(observer)
 
+    def on_node_change(self, observer: Callable[[str], None]) -> None:
+        """The same with the name of the node, at once and each time: an observer notes it and looks later."""
+        self._node_observers.append(observer)
+
+    def on_size_change(self, observer: Callable[[str, str], None]) -> None:
+        """Call `observer` with image and architecture whenever `bytes_of` them has become something else."""
+        self._size_observers.append(observer)
+
     def node_changed(self, old: wire.Node | None, new: wire.Node | None) -> None:
         name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
         record = self._records.setdefault(name, _NodeRecord())
@@ -137,8 +153,8 @@ class Fleet:
         record.traits = traits_of(new) if new else None
         record.allocatable = allocatable_of(new) if new else {}
         self._note_flaw(record, new)
-        self._report_sizes(name, record, previous, new)
-        self._touch(record)
+        self._report_sizes(record, previous, new)
+        self._touch(name, record)
         self._drop_if_empty(name)
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
@@ -149,7 +165,7 @@ class Fleet:
             return
         record = self._records.setdefault(new.spec.node_name, _NodeRecord())
         record.pods[new.metadata.key] = new
-        self._touch(record)
+        self._touch(new.spec.node_name, record)
         if old is not None and not old.spec.node_name:
             for observer in self._observers:
                 observer(new)
@@ -165,20 +181,20 @@ class Fleet:
     ) -> None:
         if old is not None and (record := self._records.get(_node_of(old))) is not None:
             seen_on(record).pop(old.metadata.key, None)
-            self._touch(record)
+            self._touch(_node_of(old), record)
             self._drop_if_empty(_node_of(old))
         if new is None or not (name := _node_of(new)):
             return
         if (instant := self._clock.instant(new.last_seen)) is not None:
             record = self._records.setdefault(name, _NodeRecord())
             seen_on(record)[new.metadata.key] = instant
-            self._touch(record)
+            self._touch(name, record)
 
     def _take_pod(self, pod: wire.Pod) -> None:
         record = self._records.get(pod.spec.node_name)
         if record is not None:
             record.pods.pop(pod.metadata.key, None)
-            self._touch(record)
+            self._touch(pod.spec.node_name, record)
             self._drop_if_empty(pod.spec.node_name)
 
     def _note_flaw(self, record: _NodeRecord, node: wire.Node | None) -> None:
@@ -189,8 +205,10 @@ class Fleet:
             log.warning("node %s: %s; taken as unknown", node.metadata.name, flaw)
         record.flaw = flaw
 
-    def _touch(self, record: _NodeRecord) -> None:
+    def _touch(self, name: str, record: _NodeRecord) -> None:
         record.joined = record.free = None
+        for node_observer in self._node_observers:
+            node_observer(name)
         for observer in self._change_observers:
             observer()
 
@@ -198,21 +216,36 @@ class Fleet:
         if self._records[name].is_empty:
             del self._records[name]
 
-    def _report_sizes(self, name: str, record: _NodeRecord, previous: NodeFacts | None, new: wire.Node | None) -> None:
+    def _report_sizes(self, record: _NodeRecord, previous: NodeFacts | None, new: wire.Node | None) -> None:
         sizes = dict(sized_images(new)) if new else {}
         architecture = record.object_facts.architecture if record.object_facts else ""
         was = previous.architecture if previous else ""
-        for image in record.sizes.keys() - sizes.keys() if architecture == was else list(record.sizes):
-            self._largest.pop((image, was), None)
-            reports = self._sizes[image, was]
-            del reports[name]
-            if not reports:
-                del self._sizes[image, was]
+        for image, size in record.sizes.items():
+            if architecture != was or sizes.get(image) != size:
+                self._count_report(image, was, size, -1)
         for image, size in sizes.items():
             if architecture != was or record.sizes.get(image) != size:
-                self._largest.pop((image, architecture), None)
-                self._sizes.setdefault((image, architecture), {})[name] = size
+                self._count_report(image, architecture, size, 1)
         record.sizes = sizes
+
+    def _count_report(self, image: str, architecture: str, size: int, more: int) -> None:
+        """One node more, or one less, that reports a size of an image. Of each there are few different ones."""
+        key = image, architecture
+        reports = self._sizes.setdefault(key, {})
+        reports[size] = reports.get(size, 0) + more
+        if reports[size] > 1:
+            return
+        if not reports[size]:
+            del reports[size]
+        largest = max(reports, default=None)
+        if largest == self._largest.get(key):
+            return
+        if largest is None:
+            del self._sizes[key], self._largest[key]
+        else:
+            self._largest[key] = largest
+        for observer in self._size_observers:
+            observer(image, architecture)
 
     def _join(self, record: _NodeRecord, facts: NodeFacts) -> NodeFacts:
         alive = [pod for pod in record.pods.values() if not is_finished(pod)]

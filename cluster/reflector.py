@@ -36,8 +36,8 @@ WATCH_SECONDS: Final = (300, 600)
 
 FINAL_REFUSALS: Final = (401, 403, 404)
 PAGE_SIZE: Final = 500
-SLICE: Final = 200
-"""Events applied before others get the event loop."""
+SLICE: Final = 10
+"""Events applied before others get the event loop: a millisecond's work where they are nodes with all their images."""
 
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 

@@ -1,7 +1,8 @@
 """The extender over HTTP: POST /filter and POST /prioritize.
 
 Nothing on this path reads the API, and nothing makes the scheduler fail a pod: what goes wrong inside ends as an answer
-that leaves the choice to the scheduler's own plugins.
+that leaves the choice to the scheduler's own plugins. The same becomes of a request that has waited for long, since a
+scheduler that is kept waiting places nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
+from cluster import wire
 from extender import metrics
-from extender.protocol import decode_args, encode_filter_result, encode_priorities
+from extender.asked import AskedLists, AskedNodes
+from extender.protocol import decode_args, decode_names, encode_filter_result
 from extender.scheduling import Scheduling
-from extender.verdicts import neutral
+from model.errors import InvalidRequest
 from serving.answers import answering
+from serving.connections import seconds_in_hand
 from serving.requests import read_json
 
 log = logging.getLogger(__name__)
@@ -24,26 +28,53 @@ log = logging.getLogger(__name__)
 JSON: Final = "application/json"
 
 
+LATE_SECONDS: Final = 0.5
+"""A request whose turn comes later than this is answered without a forecast: the scheduler waits 5 s at most."""
+
+OVERDUE_SECONDS: Final = 3.0
+"""Beyond this there are more requests than even neutral answers can be given to. What is refused unread costs a tenth
+of an answer, so the queue ends; the scheduler, which has us as ignorable, goes on without us."""
+
 T = TypeVar("T")
 
 
-def build_app(scheduling: Scheduling) -> web.Application:
+def build_app(
+    scheduling: Scheduling, *, waited: Callable[[web.BaseRequest], float] = seconds_in_hand
+) -> web.Application:
+    """`waited` tells for how many seconds a request has been in hand."""
+    lists = AskedLists(decode_names)
+
+    async def read(request: web.Request) -> tuple[wire.Pod, AskedNodes]:
+        if waited(request) > OVERDUE_SECONDS:
+            raise InvalidRequest("there are more requests than can be answered", status=503, reason="overload")
+        pod, raw = decode_args(await read_json(request))
+        return pod, lists.get(raw)
+
     async def filter_nodes(request: web.Request) -> web.Response:
-        pod, node_names = decode_args(await read_json(request))
-        nothing: dict[str, str] = {}
-        refused = _guarded("filter", lambda: scheduling.filter(pod, node_names), nothing)
-        passed = [name for name in node_names if name not in refused]
-        return web.Response(body=encode_filter_result(passed, refused), content_type=JSON)
+        pod, asked = await read(request)
+        refused: dict[str, str] = {}
+        if not _is_late("filter", waited(request)):
+            refused = _guarded("filter", lambda: scheduling.filter(pod, asked), refused)
+        return web.Response(body=encode_filter_result(asked.raw, asked.names, refused), content_type=JSON)
 
     async def prioritize_nodes(request: web.Request) -> web.Response:
-        pod, node_names = decode_args(await read_json(request))
-        result = _guarded("prioritize", lambda: scheduling.prioritize(pod, node_names), neutral(node_names))
-        return web.Response(body=encode_priorities(node_names, result.scores), content_type=JSON)
+        pod, asked = await read(request)
+        body = None
+        if not _is_late("prioritize", waited(request)):
+            body = _guarded("prioritize", lambda: scheduling.prioritize(pod, asked), None)
+        return web.Response(body=body or asked.neutral(), content_type=JSON)
 
     app = web.Application(middlewares=[answering("extender")])
     app.router.add_post("/filter", filter_nodes)
     app.router.add_post("/prioritize", prioritize_nodes)
     return app
+
+
+def _is_late(verb: str, seconds: float) -> bool:
+    if seconds <= LATE_SECONDS:
+        return False
+    metrics.ANSWERS.labels(verb, "neutral: late").inc()
+    return True
 
 
 def _guarded(verb: str, decide: Callable[[], T], neutral_answer: T) -> T:

@@ -6,20 +6,22 @@ JSON. Stoker is registered with `nodeCacheCapable: true`, which sends nodes by n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 import msgspec
 
 from cluster import wire
 from model.errors import InvalidRequest
+from model.score import NEUTRAL_SCORE
 
 
 class ExtenderArgs(msgspec.Struct, rename="pascal"):
     """The arguments of filter and prioritize. `Nodes` is not read: whole nodes come only where we are misconfigured."""
 
     pod: wire.Pod
-    node_names: list[str] | None = None
+    node_names: msgspec.Raw = msgspec.Raw(b"null")
+    """Names by the thousand: they are read only where they are not those of a moment ago."""
 
 
 class ExtenderFilterResult(msgspec.Struct, rename="pascal", frozen=True):
@@ -42,13 +44,33 @@ class HostPriority(msgspec.Struct, rename="pascal", frozen=True, gc=False):
 
 
 _ARGS: Final = msgspec.json.Decoder(ExtenderArgs)
+_NAMES: Final = msgspec.json.Decoder(list[str] | None)
 _ENCODER: Final = msgspec.json.Encoder()
+_NONE_REFUSED: Final = _ENCODER.encode(ExtenderFilterResult([], {})).removeprefix(b'{"NodeNames":[],')
+
+T = TypeVar("T")
 
 
-def decode_args(body: bytes) -> tuple[wire.Pod, list[str]]:
-    """The pod and the names of the nodes in question; raises InvalidRequest."""
+def decode_args(body: bytes) -> tuple[wire.Pod, bytes]:
+    """The pod, and the JSON of the names of the nodes in question; raises InvalidRequest."""
+    args = _decoded(_ARGS, body)
+    return args.pod, bytes(args.node_names)
+
+
+def decode_names(raw: bytes) -> list[str]:
+    """The names of the nodes in question; raises InvalidRequest."""
+    names: list[str] | None = _decoded(_NAMES, raw)
+    if names is None:
+        raise InvalidRequest(
+            "NodeNames is missing; set nodeCacheCapable: true for this extender in KubeSchedulerConfiguration",
+            reason="no_node_names",
+        )
+    return names
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
     try:
-        args = _ARGS.decode(body)
+        return decoder.decode(text)
     except msgspec.ValidationError as error:
         raise InvalidRequest(
             f"not ExtenderArgs with a Pod and NodeNames: {error}", reason="not_extender_args"
@@ -59,18 +81,15 @@ def decode_args(body: bytes) -> tuple[wire.Pod, list[str]]:
         raise InvalidRequest(f"the body is not UTF-8: {error}", reason="not_json") from error
     except RecursionError as error:
         raise InvalidRequest("the body is nested too deeply", reason="not_extender_args") from error
-    if args.node_names is None:
-        raise InvalidRequest(
-            "NodeNames is missing; set nodeCacheCapable: true for this extender in KubeSchedulerConfiguration",
-            reason="no_node_names",
-        )
-    return args.pod, args.node_names
 
 
-def encode_filter_result(passed: list[str], refused: Mapping[str, str]) -> bytes:
-    return _ENCODER.encode(ExtenderFilterResult(passed, refused))
+def encode_filter_result(asked: bytes, names: list[str], refused: Mapping[str, str]) -> bytes:
+    """All names but the refused; `asked` is the array they came in, which goes back as it is where none is."""
+    if not refused:
+        return b'{"NodeNames":%b,%b' % (asked, _NONE_REFUSED)
+    return _ENCODER.encode(ExtenderFilterResult([name for name in names if name not in refused], refused))
 
 
-def encode_priorities(names: Iterable[str], scores: Iterable[int]) -> bytes:
-    """Every node that was asked about, in its order: one that is missing would get 0 and lose every tie."""
-    return _ENCODER.encode([HostPriority(name, score) for name, score in zip(names, scores, strict=True)])
+def encode_neutral(names: list[str]) -> bytes:
+    """The same score for all: nothing is known, so the scheduler's own plugins decide."""
+    return _ENCODER.encode([HostPriority(name, NEUTRAL_SCORE) for name in names])

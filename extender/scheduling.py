@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+import numpy as np
 from cachetools import TTLCache
 
 from cluster import wire
@@ -16,14 +19,21 @@ from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
 from cluster.translation import pod_needs
 from extender import metrics
+from extender.asked import NEUTRAL_STEPS, AskedNodes
 from extender.expectations import ExpectedStarts
-from extender.verdicts import Priorities, neutral, priorities, refusals
+from extender.outlook import Outlook, Outlooks, steps_below_best
+from extender.roster import Roster, Rows
 from model import names
 from model.forecast import Forecast, forecast
 from model.nodes import NodeFacts
 from model.profiles import TenantProfile
+from model.runtime import runtime_on
+from model.terms import ImageSizes
 
 log = logging.getLogger(__name__)
+
+SLICE: Final = 20
+"""Nodes whose changes are taken in before others get the event loop: about a millisecond's work."""
 
 ANSWERED_SECONDS: Final = 30.0
 ANSWERS_REMEMBERED: Final = 10_000
@@ -32,53 +42,113 @@ NODES_REMEMBERED: Final = 16
 tells the very forecast that decided."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the forecasts for the best nodes rested on: of all these, one is told at the binding."""
+
+    outlook: Outlook
+    now: float
+    nodes: list[NodeFacts | None]
+    shares: list[float]
+
+    def forecast(self, name: str, sizes: ImageSizes) -> Forecast | None:
+        for node, share in zip(self.nodes, self.shares, strict=True):
+            if node is not None and node.name == name:
+                return forecast(
+                    self.outlook.needs, node.with_more_starting(share), self.outlook.profile, sizes, self.now
+                )
+        return None
+
+
 class Scheduling:
     """Answers filter and prioritize, and follows what became of it.
 
-    `emit` takes the event that tells a pod's forecast once its binding is seen.
+    `emit` takes the event that tells a pod's forecast once its binding is seen; `wall` is a monotonic clock.
     """
 
-    def __init__(self, tenancy: Tenancy, fleet: Fleet, clock: Clock, emit: Callable[[PodEvent], None]) -> None:
+    def __init__(
+        self,
+        tenancy: Tenancy,
+        fleet: Fleet,
+        clock: Clock,
+        emit: Callable[[PodEvent], None],
+        *,
+        wall: Callable[[], float] = monotonic,
+    ) -> None:
+        self._wall = wall
         self._tenancy = tenancy
         self._fleet = fleet
         self._clock = clock
         self._emit = emit
-        self._expected = ExpectedStarts()
-        self._answers: TTLCache[str, dict[str, Forecast]] = TTLCache(
-            ANSWERS_REMEMBERED, ANSWERED_SECONDS, timer=monotonic
-        )
+        self._change = asyncio.Event()
+        self._roster = Roster(fleet, self._departed)
+        self._outlooks = Outlooks(self._roster, fleet)
+        self._expected = ExpectedStarts(self._roster.capacity)
+        self._answers: TTLCache[str, _Answer] = TTLCache(ANSWERS_REMEMBERED, ANSWERED_SECONDS, timer=wall)
         fleet.on_binding(self._bound)
+        fleet.on_change(self._change.set)
 
-    def filter(self, pod: wire.Pod, node_names: list[str]) -> dict[str, str]:
-        """The nodes that can never run the pod; none while the snapshot cannot be relied on."""
+    async def keep_up(self) -> None:
+        """Take in changes as they come, in slices, so that a request finds few of them left even after a burst."""
+        while True:
+            await self._change.wait()
+            self._change.clear()
+            try:
+                while not self._roster.is_fresh:
+                    self._roster.refresh(SLICE)
+                    self._outlooks.catch_up(self._clock.now())
+                    await asyncio.sleep(0)
+            except Exception:
+                # A request meets the same and is answered neutrally; the next change is another chance.
+                log.exception("changes of nodes could not be taken in")
+
+    def filter(self, pod: wire.Pod, asked: AskedNodes) -> dict[str, str]:
+        """The nodes that can never run the pod, with reasons; none while the snapshot cannot be relied on."""
         profile, basis = self._profile_of(pod)
-        if profile is None:
-            metrics.ANSWERS.labels("filter", basis).inc()
-            return {}
-        nodes = [self._fleet.node(name) for name in node_names]
-        refused = refusals(pod_needs(pod, self._tenancy.handler_of), nodes, self._clock.now())
+        refused: dict[str, str] = {}
+        if profile is not None:
+            refused = self._refusals(self._tenancy.handler_of(pod.spec.runtime_class_name), profile, asked)
+            metrics.NODES_REFUSED.inc(len(refused))
         metrics.ANSWERS.labels("filter", basis).inc()
-        metrics.NODES_REFUSED.inc(len(refused))
         return refused
 
-    def prioritize(self, pod: wire.Pod, node_names: list[str]) -> Priorities:
-        """Scores for every node asked about, and an expected start on the best of them."""
+    def prioritize(self, pod: wire.Pod, asked: AskedNodes) -> bytes:
+        """The answer with a score for every node asked about; a start is expected on the best of them."""
         profile, basis = self._profile_of(pod)
         if profile is None:
             metrics.ANSWERS.labels("prioritize", basis).inc()
-            return neutral(node_names)
-        metrics.EXPECTED_STARTS.labels("not seen in time").inc(self._expected.expire(monotonic()))
+            return asked.neutral()
+        if overdue := self._expected.expire(self._wall()):
+            metrics.EXPECTED_STARTS.labels("not seen in time").inc(overdue)
         self._expected.forget(pod.metadata.uid)
-        nodes = [self._node(name) for name in node_names]
-        needs = pod_needs(pod, self._tenancy.handler_of)
-        result = priorities(needs, profile.spec, nodes, self._fleet, self._clock.now())
-        self._remember(pod, result)
+        self._look_up(asked)
+        outlook = self._outlooks.of(pod_needs(pod, self._tenancy.handler_of), profile)
+        now = self._clock.now()
+        seconds = outlook.seconds(self._expected.shares, now)[asked.rows]
+        steps = steps_below_best(seconds, asked.unknown, NEUTRAL_STEPS)
+        self._remember(pod.metadata.uid, outlook, asked.rows[steps == 0], now)
         metrics.ANSWERS.labels("prioritize", basis).inc()
-        return result
+        return asked.scored(self._roster, steps)
 
-    def _node(self, name: str) -> NodeFacts | None:
-        node = self._fleet.node(name)
-        return None if node is None else node.with_more_starting(self._expected.on(name))
+    def _refusals(self, handler: str, profile: TenantProfile, asked: AskedNodes) -> dict[str, str]:
+        self._look_up(asked)
+        now = self._clock.now()
+        never = np.isinf(self._outlooks.preparation(handler, profile).at(now)[asked.rows])
+        never[asked.unknown] = False
+        refused = {}
+        for position in np.flatnonzero(never).tolist():
+            node = self._roster.facts[asked.rows[position]]
+            if node is not None:
+                refused[node.name] = runtime_on(node, handler, now).reason
+        return refused
+
+    def _look_up(self, asked: AskedNodes) -> None:
+        self._roster.refresh()
+        asked.find(self._roster)
+        self._expected.grow(self._roster.capacity)
+
+    def _departed(self, row: int) -> None:
+        self._expected.vacate(row)
 
     def _profile_of(self, pod: wire.Pod) -> tuple[TenantProfile | None, str]:
         """The profile that forecasts the pod, and what an answer rests on with it, or without."""
@@ -90,12 +160,13 @@ class Scheduling:
         profile = self._tenancy.profile(name)
         return (profile, "forecast") if profile else (None, "neutral: unknown profile")
 
-    def _remember(self, pod: wire.Pod, result: Priorities) -> None:
-        best = result.best
-        self._expected.expect(pod.metadata.uid, best, monotonic())
-        wanted = set(best[:NODES_REMEMBERED])
-        forecasts = {item.node: item for item in result.forecasts if item is not None and item.node in wanted}
-        self._answers[pod.metadata.uid] = forecasts
+    def _remember(self, pod_uid: str, outlook: Outlook, best: Rows, now: float) -> None:
+        """Before the pod itself is expected there, keep what its forecasts on the best nodes rest on."""
+        first = best[:NODES_REMEMBERED]
+        nodes = [self._roster.facts[row] for row in first.tolist()]
+        shares = self._expected.shares[first].tolist()
+        self._answers[pod_uid] = _Answer(outlook, now, nodes, shares)
+        self._expected.expect(pod_uid, best, self._wall())
 
     def _bound(self, pod: wire.Pod) -> None:
         """The watch shows where a pod went: if it was scored here, tell its forecast."""
@@ -104,7 +175,7 @@ class Scheduling:
             metrics.EXPECTED_STARTS.labels("seen bound").inc()
         if answer is None:
             return
-        told = answer.get(pod.spec.node_name) or self._forecast_now(pod)
+        told = answer.forecast(pod.spec.node_name, self._fleet) or self._forecast_now(pod)
         if told is not None:
             self._tell(pod, told)
 

@@ -1,4 +1,7 @@
-"""What the extender answers about one pod: pure functions over the snapshot's values."""
+"""The score of one pod on a few nodes, worked out plainly: what the explain command shows.
+
+The extender's own answers come from columns (`extender.outlook`), which give the same.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from model.forecast import Forecast, forecast
 from model.nodes import NodeFacts
 from model.pods import PodNeeds
 from model.profiles import ProfileSpec
-from model.runtime import RuntimeState, runtime_on
-from model.score import BEST_SCORE, NEUTRAL_SCORE, scores
+from model.score import NEUTRAL_SCORE, scores
 from model.terms import ImageSizes
 
 
@@ -21,21 +23,6 @@ class Priorities:
     scores: list[int]
     forecasts: list[Forecast | None]
 
-    @property
-    def best(self) -> list[str]:
-        """The nodes that tie for the best score, as far as they are known."""
-        pairs = zip(self.forecasts, self.scores, strict=True)
-        return [item.node for item, score in pairs if item is not None and score == BEST_SCORE]
-
-
-def refusals(pod: PodNeeds, nodes: Sequence[NodeFacts | None], now: float) -> dict[str, str]:
-    """The nodes that can never run the pod, each with its constant reason."""
-    refused = {}
-    for node in nodes:
-        if node is not None and (verdict := runtime_on(node, pod.handler, now)).state is RuntimeState.ABSENT:
-            refused[node.name] = verdict.reason
-    return refused
-
 
 def priorities(
     pod: PodNeeds, profile: ProfileSpec, nodes: Sequence[NodeFacts | None], sizes: ImageSizes, now: float
@@ -45,8 +32,3 @@ def priorities(
     known = [item for item in forecasts if item is not None]
     by_forecast = iter(scores([None if item.impossible else item.seconds for item in known]))
     return Priorities([NEUTRAL_SCORE if item is None else next(by_forecast) for item in forecasts], forecasts)
-
-
-def neutral(nodes: Sequence[str]) -> Priorities:
-    """The same score for all: nothing is known, so the scheduler's own plugins decide."""
-    return Priorities([NEUTRAL_SCORE] * len(nodes), [None] * len(nodes))

@@ -7,8 +7,8 @@ a user feels on a warm pod (arm64's 17 s) and one that ruins a cold pod (an inst
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from math import ceil, log2
 from typing import Final
 
 BEST_SCORE: Final = 10
@@ -19,13 +19,13 @@ WORST_SCORE: Final = 1
 IMPOSSIBLE_SCORE: Final = 0
 TIE_SECONDS: Final = 2.0
 
+STEPS_SECONDS: Final = tuple(TIE_SECONDS * 2.0**doublings for doublings in range(BEST_SCORE - WORST_SCORE))
+"""The excesses beyond each of which a node has one point less: 2, 4, 8, ..., 512 s."""
+
 
 def score(seconds: float, best_seconds: float) -> int:
     """The score of one node, given the least seconds among those in question; monotone in `seconds`."""
-    excess = seconds - best_seconds
-    if excess <= TIE_SECONDS:
-        return BEST_SCORE
-    return max(WORST_SCORE, BEST_SCORE - ceil(log2(excess / TIE_SECONDS)))
+    return BEST_SCORE - bisect_left(STEPS_SECONDS, seconds - best_seconds)
 
 
 def scores(seconds: Sequence[float | None]) -> list[int]:

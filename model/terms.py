@@ -90,7 +90,7 @@ def settle_term(node: NodeFacts, verdict: RuntimeVerdict, profile: ProfileSpec, 
         seconds = profile.install_settle_seconds + SANDBOX_RETRY_SECONDS
         return Term("settle", seconds, "prior", "containerd will be restarted")
     seconds, note = max(
-        ((_left_of(window, began, now), why) for began, window, why in _settle_windows(node, profile, now)),
+        ((_left_of(window, began, now), why) for began, window, why in settle_windows(node, profile, now)),
         key=lambda left: left[0],
         default=(0.0, ""),
     )
@@ -164,7 +164,7 @@ def _left_of(window_seconds: int, began: float | None, now: float) -> float:
     return max(0.0, window_seconds - max(0.0, now - began))
 
 
-def _settle_windows(node: NodeFacts, profile: ProfileSpec, now: float) -> Iterator[tuple[float | None, int, str]]:
+def settle_windows(node: NodeFacts, profile: ProfileSpec, now: float) -> Iterator[tuple[float | None, int, str]]:
     """Each reason not to trust containerd yet: since when, for how long, and why, in words.
 
     They overlap: the restart of a first installation is told a second time by whatever watches containerd.

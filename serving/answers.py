@@ -17,6 +17,7 @@ UNKNOWN_PATH: Final = "unknown"
 
 # Answered before a request's body was read to its end: what is left of it is not worth waiting for.
 _CLOSING: Final = frozenset((408, 413, 415))
+_CLOSING_REASON: Final = "overload"
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def refuse(listener: str, request: web.BaseRequest, error: InvalidRequest) -> we
         },
     )
     response = _sentence(error.status, str(error))
-    if error.status in _CLOSING:
+    if error.status in _CLOSING or error.reason == _CLOSING_REASON:
         response.force_close()
     return response
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Final
 
 from aiohttp import web
@@ -52,7 +53,7 @@ class Connections:
 class Connection(web.RequestHandler):
     """aiohttp's protocol, with a timer from a request's first byte (or the connection's start) to its whole head."""
 
-    __slots__ = ("_connections", "_head_timer")
+    __slots__ = ("_connections", "_head_timer", "head_at")
 
     def __init__(self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -65,6 +66,8 @@ class Connection(web.RequestHandler):
         )
         self._connections = connections
         self._head_timer: asyncio.TimerHandle | None = None
+        self.head_at = 0.0
+        """When the last request's head was whole, on the monotonic clock."""
 
     @property
     def is_idle(self) -> bool:
@@ -86,6 +89,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._request_count != heads:
             self._stop_head_timer()
+            self.head_at = monotonic()
         elif self.is_idle:
             self._start_head_timer()
 
@@ -122,3 +126,9 @@ class Connection(web.RequestHandler):
     def _give_up_on_head(self) -> None:
         self._head_timer = None
         self.force_close()
+
+
+def seconds_in_hand(request: web.BaseRequest) -> float:
+    """How long ago a request's head was whole; 0 where no Listener received it."""
+    connection = request.protocol
+    return monotonic() - connection.head_at if isinstance(connection, Connection) else 0.0

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 
-from extender.app import build_app
+from extender.app import LATE_SECONDS, OVERDUE_SECONDS, build_app
 from serving.requests import MAX_BODY_BYTES
 from tests.extender.world import World, arguments
 
@@ -34,7 +34,7 @@ def world() -> World:
 
 @pytest_asyncio.fixture
 async def client(world: World) -> AsyncIterator[Client]:
-    server = TestServer(build_app(world.scheduling), host="127.0.0.1")
+    server = TestServer(build_app(world.scheduling, waited=lambda _: world.waited), host="127.0.0.1")
     async with TestClient(server) as running:
         yield running
 
@@ -50,6 +50,10 @@ async def ask(client: Client, path: str, body: bytes) -> Any:
 def refused(reason: str) -> float:
     labels = {"listener": "extender", "reason": reason}
     return REGISTRY.get_sample_value("stoker_http_refused_total", labels) or 0.0
+
+
+def answered(verb: str, basis: str) -> float:
+    return REGISTRY.get_sample_value("stoker_extender_answers_total", {"verb": verb, "basis": basis}) or 0.0
 
 
 async def test_filter_passes_all_but_those_that_never_can(client: Client) -> None:
@@ -157,9 +161,6 @@ async def test_a_mistake_of_ours_is_neutral_logged_and_counted(
     def fail(_: str) -> None:
         raise ZeroDivisionError("a mistake")
 
-    def answered(verb: str, basis: str) -> float:
-        return REGISTRY.get_sample_value("stoker_extender_answers_total", {"verb": verb, "basis": basis}) or 0.0
-
     def counts() -> list[float]:
         return [
             answered(verb, basis)
@@ -178,3 +179,30 @@ async def test_a_mistake_of_ours_is_neutral_logged_and_counted(
 async def test_an_unknown_verb_says_what_is_served(client: Client) -> None:
     async with client.post("/preempt", data=b"{}", headers=HEADERS) as response:
         assert (response.status, "/filter, /prioritize" in await response.text()) == (404, True)
+
+
+async def test_a_request_that_comes_to_its_turn_late_is_answered_without_a_forecast(
+    client: Client, world: World
+) -> None:
+    before = [answered(verb, "neutral: late") for verb in ("filter", "prioritize")]
+    world.waited = LATE_SECONDS + 0.1
+    assert (await ask(client, "/filter", arguments("warm", "runc")))["NodeNames"] == ["warm", "runc"]
+    assert [item["Score"] for item in await ask(client, "/prioritize", arguments("warm", "runc"))] == [5, 5]
+    assert [answered(verb, "neutral: late") for verb in ("filter", "prioritize")] == [count + 1 for count in before]
+
+
+async def test_the_first_request_that_is_in_time_again_gets_its_forecast(client: Client, world: World) -> None:
+    world.waited = LATE_SECONDS + 0.1
+    await ask(client, "/prioritize", arguments("warm", "runc"))
+    world.waited = LATE_SECONDS
+    assert [item["Score"] for item in await ask(client, "/prioritize", arguments("warm", "runc"))] == [10, 0]
+
+
+async def test_a_request_that_is_overdue_is_refused_unread_and_its_connection_closed(
+    client: Client, world: World
+) -> None:
+    before = refused("overload")
+    world.waited = OVERDUE_SECONDS + 0.1
+    async with client.post("/prioritize", data=io.BytesIO(b"not even JSON"), headers=HEADERS) as response:
+        assert (response.status, response.headers["Connection"]) == (503, "close")
+    assert refused("overload") - before == 1

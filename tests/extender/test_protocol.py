@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from extender.protocol import decode_args, encode_filter_result, encode_priorities
+from extender.protocol import decode_args, decode_names, encode_filter_result, encode_neutral
 from model.errors import InvalidRequest
 from tests.extender.world import AGENT_IMAGE, arguments
 
 
 def test_arguments_are_read_by_gos_names() -> None:
-    pod, node_names = decode_args(arguments("n1", "n2"))
-    assert (pod.metadata.key, pod.spec.containers[0].image, node_names) == (
+    pod, raw = decode_args(arguments("n1", "n2"))
+    assert (pod.metadata.key, pod.spec.containers[0].image, decode_names(raw)) == (
         "tenant-a/agent-1",
         AGENT_IMAGE,
         ["n1", "n2"],
@@ -35,7 +35,7 @@ def test_a_pod_with_null_times_is_read() -> None:
 )
 def test_arguments_without_node_names_tell_what_to_set(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="nodeCacheCapable: true") as caught:
-        decode_args(body)
+        decode_names(decode_args(body)[1])
     assert (caught.value.status, caught.value.reason) == (400, "no_node_names")
 
 
@@ -61,12 +61,12 @@ def test_arguments_without_node_names_tell_what_to_set(body: bytes) -> None:
 )
 def test_what_is_not_arguments_is_refused_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        decode_args(body)
+        decode_names(decode_args(body)[1])
     assert (caught.value.status, caught.value.reason) == (400, reason)
 
 
 def test_a_filter_result_has_gos_names_and_never_a_null_list() -> None:
-    assert json.loads(encode_filter_result([], {"n1": "because"})) == {
+    assert json.loads(encode_filter_result(b'["n1"]', ["n1"], {"n1": "because"})) == {
         "NodeNames": [],
         "FailedAndUnresolvableNodes": {"n1": "because"},
         "FailedNodes": {},
@@ -75,10 +75,11 @@ def test_a_filter_result_has_gos_names_and_never_a_null_list() -> None:
     }
 
 
-def test_priorities_are_a_bare_list_of_hosts_and_whole_scores() -> None:
-    assert encode_priorities(["n1", "n2"], [7, 10]) == b'[{"Host":"n1","Score":7},{"Host":"n2","Score":10}]'
+def test_names_of_which_none_is_refused_go_back_as_they_came() -> None:
+    assert encode_filter_result(b'["n1", "n2"]', ["n1", "n2"], {}) == (
+        b'{"NodeNames":["n1", "n2"],"FailedAndUnresolvableNodes":{},"FailedNodes":{},"Nodes":null,"Error":""}'
+    )
 
 
-def test_a_list_of_other_length_than_the_nodes_is_a_mistake() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        encode_priorities(["n1", "n2"], [7])
+def test_a_neutral_answer_is_a_bare_list_of_hosts_and_whole_scores() -> None:
+    assert encode_neutral(["n1", "n2"]) == b'[{"Host":"n1","Score":5},{"Host":"n2","Score":5}]'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cluster import wire
-from extender import scheduling
 from model.names import FORECAST_ANNOTATION
+from model.nodes import NodeFacts
+from model.pods import needs
+from tests.builders import priors
 from tests.cluster.objects import image
+from tests.extender.oracle import Oracle
 from tests.extender.world import AGENT_IMAGE, World, tenant_pod
 
 RUNC = ["", "runc"]
@@ -31,7 +35,7 @@ def test_only_nodes_that_can_never_run_the_pod_are_refused_with_constant_reasons
     world.add("silent", handlers=None)
     world.add("booting", handlers=RUNC, ready="False")
     names = ["warm", "runc", "also-runc", "installing", "silent", "booting", "nobody-knows"]
-    assert world.scheduling.filter(tenant_pod(), names) == {"runc": ABSENT, "also-runc": ABSENT}
+    assert world.refused(tenant_pod(), *names) == {"runc": ABSENT, "also-runc": ABSENT}
 
 
 def test_a_pod_of_the_default_runtime_is_refused_nowhere() -> None:
@@ -39,7 +43,7 @@ def test_a_pod_of_the_default_runtime_is_refused_nowhere() -> None:
     world.add("runc", handlers=RUNC)
     plain = tenant_pod()
     plain.spec.runtime_class_name = None
-    assert world.scheduling.filter(plain, ["runc"]) == {}
+    assert world.refused(plain, "runc") == {}
 
 
 def test_the_warm_node_scores_10_and_the_others_what_their_seconds_cost() -> None:
@@ -48,9 +52,9 @@ def test_the_warm_node_scores_10_and_the_others_what_their_seconds_cost() -> Non
     world.add("arm", nodeInfo={"architecture": "arm64"})
     world.add("imageless", images=[image("other:v1")])
     world.add("runc", handlers=RUNC)
-    result = world.scheduling.prioritize(tenant_pod(), ["runc", "imageless", "nobody-knows", "arm", "warm"])
     # 17 s cost four doublings of 2 s, 40.3 s five.
-    assert result.scores == [0, 5, 5, 6, 10]
+    names = ["runc", "imageless", "nobody-knows", "arm", "warm"]
+    assert world.scores(tenant_pod(), *names) == [0, 5, 5, 6, 10]
 
 
 def test_a_burst_is_spread_before_the_watch_shows_any_binding() -> None:
@@ -60,53 +64,74 @@ def test_a_burst_is_spread_before_the_watch_shows_any_binding() -> None:
     world.add("second", nodeInfo={"architecture": "arm64"})
     chosen = []
     for number in range(200):
-        scores = world.scheduling.prioritize(tenant_pod(f"agent-{number}"), ["first", "second"]).scores
+        scores = world.scores(tenant_pod(f"agent-{number}"), "first", "second")
         chosen.append(scores[0] > scores[1])
     assert chosen[0]
     assert not all(chosen)
 
 
+def told_contention(world: World) -> float:
+    """The contention in the forecast that was told last, at a binding."""
+    return json.loads(world.told[-1].annotations[0][1])["terms"]["contention"]  # type: ignore[no-any-return]
+
+
 def test_a_pod_is_no_contention_for_itself_when_it_is_scored_again() -> None:
     world = World()
+    world.put_profile(runtimeClassName="kata-qemu", startup={"contentionMillisecondsPerStart": 10_000})
     world.add("warm")
-    first = world.scheduling.prioritize(tenant_pod(), ["warm"]).forecasts
-    assert world.scheduling.prioritize(tenant_pod(), ["warm"]).forecasts == first
+    world.scores(tenant_pod(), "warm")
+    world.scores(tenant_pod(), "warm")
+    world.bind(tenant_pod(), "warm")
+    assert told_contention(world) == 0.0
 
 
 def test_an_expectation_is_forgotten_at_the_binding_and_the_pod_counts_as_starting() -> None:
     world = World()
     world.add("warm")
     world.add("other")
-    world.scheduling.prioritize(tenant_pod("first"), ["warm", "other"])
+    world.scores(tenant_pod("first"), "warm", "other")
     world.bind(tenant_pod("first"), "warm")
-    result = world.scheduling.prioritize(tenant_pod("second"), ["warm", "other"])
-    contention = [item.terms[-1].seconds for item in result.forecasts if item is not None]
-    assert contention == [pytest.approx(0.1), 0.0]
+    world.scores(tenant_pod("second"), "warm", "other")
+    world.bind(tenant_pod("second"), "warm")
+    assert told_contention(world) == 0.1
+    world.scores(tenant_pod("third"), "warm", "other")
+    world.bind(tenant_pod("third"), "other")
+    assert told_contention(world) == 0.0
 
 
-def test_an_expectation_expires_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expectation_expires_and_is_counted() -> None:
     def late() -> float:
         return REGISTRY.get_sample_value("stoker_expected_starts_total", {"outcome": "not seen in time"}) or 0.0
 
-    wall, before = [100.0], late()
-    monkeypatch.setattr(scheduling, "monotonic", lambda: wall[0])
+    before = late()
     world = World()
     world.add("warm")
-    world.scheduling.prioritize(tenant_pod("first"), ["warm"])
-    wall[0] += 2.0
-    result = world.scheduling.prioritize(tenant_pod("second"), ["warm"])
-    assert result.forecasts[0] is not None
-    assert (result.forecasts[0].terms[-1].seconds, late() - before) == (0.0, 1)
+    world.scores(tenant_pod("first"), "warm")
+    world.wall += 2.0
+    world.scores(tenant_pod("second"), "warm")
+    world.bind(tenant_pod("second"), "warm")
+    assert (told_contention(world), late() - before) == (0.0, 1)
+
+
+def test_what_is_expected_on_a_node_goes_with_it() -> None:
+    world = World()
+    world.add("warm")
+    world.scores(tenant_pod("first"), "warm")
+    world.remove("warm")
+    world.add("new")  # in the row of the node that is gone
+    world.scores(tenant_pod("second"), "new")
+    world.bind(tenant_pod("second"), "new")
+    assert told_contention(world) == 0.0
 
 
 def test_the_event_at_the_binding_tells_the_forecast_that_decided() -> None:
     world = World()
     world.add("warm")
-    result = world.scheduling.prioritize(tenant_pod(), ["warm"])
+    decided = Oracle(world).forecast(needs("kata-qemu", (AGENT_IMAGE,)), "warm", priors())
+    assert decided is not None
+    world.scores(tenant_pod(), "warm")
     world.fleet.pod_changed(None, tenant_pod("another", on="warm"))  # the node is busier by the time of the binding
     world.bind(tenant_pod(), "warm")
-    decided = result.forecasts[0]
-    assert decided is not None
     assert [(event.name, event.reason, event.message) for event in world.told] == [
         ("agent-1", "Forecast", decided.describe())
     ]
@@ -117,7 +142,7 @@ def test_a_choice_that_was_not_among_the_best_is_forecast_without_the_pod_itself
     world = World()
     world.add("warm")
     world.add("cold", images=[image("other:v1")])
-    world.scheduling.prioritize(tenant_pod(), ["warm", "cold"])
+    world.scores(tenant_pod(), "warm", "cold")
     world.bind(tenant_pod(), "cold")
     told = json.loads(world.told[0].annotations[0][1])
     assert (told["node"], told["terms"]["contention"], told["terms"]["pull"]) == ("cold", 0.0, 40.3)
@@ -127,7 +152,7 @@ def test_a_pod_that_is_ready_when_its_binding_is_seen_costs_no_negative_contenti
     world = World()
     world.add("cold", images=[image("other:v1")])
     world.add("warm")
-    world.scheduling.prioritize(tenant_pod(), ["cold", "warm"])
+    world.scores(tenant_pod(), "cold", "warm")
     world.fleet.pod_changed(None, tenant_pod())
     ready = tenant_pod(on="cold", conditions=[{"type": "Ready", "status": "True"}])
     world.fleet.pod_changed(tenant_pod(), ready)
@@ -137,7 +162,7 @@ def test_a_pod_that_is_ready_when_its_binding_is_seen_costs_no_negative_contenti
 def test_each_choice_is_told_once_and_only_where_we_were_asked() -> None:
     world = World()
     world.add("warm")
-    world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.scores(tenant_pod(), "warm")
     world.bind(tenant_pod(), "warm")
     world.bind(tenant_pod(), "warm")
     world.bind(tenant_pod("never-scored"), "warm")
@@ -147,7 +172,7 @@ def test_each_choice_is_told_once_and_only_where_we_were_asked() -> None:
 def test_a_binding_to_a_node_that_is_gone_tells_nothing() -> None:
     world = World()
     world.add("warm")
-    world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.scores(tenant_pod(), "warm")
     world.bind(tenant_pod(), "gone")
     assert world.told == []
 
@@ -166,8 +191,8 @@ def test_where_nothing_can_be_said_all_nodes_pass_and_score_5(state: dict[str, A
     world.add("warm")
     world.add("runc", handlers=RUNC)
     before = answers("filter", basis), answers("prioritize", basis)
-    refused = world.scheduling.filter(pod, ["warm", "runc"])
-    scores = world.scheduling.prioritize(pod, ["warm", "runc"]).scores
+    refused = world.refused(pod, "warm", "runc")
+    scores = world.scores(pod, "warm", "runc")
     assert (refused, scores) == ({}, [5, 5])
     assert (answers("filter", basis), answers("prioritize", basis)) == (before[0] + 1, before[1] + 1)
 
@@ -175,7 +200,7 @@ def test_where_nothing_can_be_said_all_nodes_pass_and_score_5(state: dict[str, A
 def test_where_nothing_can_be_said_nothing_is_expected_and_nothing_told() -> None:
     world = World(complaint="nodes: stale")
     world.add("warm")
-    world.scheduling.prioritize(tenant_pod(), ["warm"])
+    world.scores(tenant_pod(), "warm")
     world.complaint = None
     world.bind(tenant_pod(), "warm")
     assert world.told == []
@@ -185,3 +210,28 @@ def test_the_agents_image_is_known_under_the_name_the_tests_use() -> None:
     world = World()
     world.add("warm")
     assert world.fleet.bytes_of(AGENT_IMAGE, "amd64") == 1_130_000_000
+
+
+async def test_changes_are_taken_in_without_a_request_and_a_mistake_does_not_end_that(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+    seen: list[str] = []
+    plain = world.fleet.node
+
+    def look(name: str) -> NodeFacts | None:
+        seen.append(name)
+        if len(seen) == 1:
+            raise ZeroDivisionError("a mistake")
+        return plain(name)
+
+    monkeypatch.setattr(world.fleet, "node", look)
+    keeping_up = asyncio.create_task(world.scheduling.keep_up())
+    for name in ("warm", "another"):
+        await asyncio.sleep(0)  # it waits for a change
+        world.add(name)
+        await asyncio.sleep(0)  # it takes the change in
+        await asyncio.sleep(0)
+    keeping_up.cancel()
+    assert seen == ["warm", "warm", "another"]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a mistake"]

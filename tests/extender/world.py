@@ -11,6 +11,7 @@ from cluster.clock import Clock
 from cluster.events import PodEvent
 from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
+from extender.asked import AskedNodes
 from extender.scheduling import Scheduling
 from model.names import PROFILE_ANNOTATION
 from tests.cluster.objects import decoded, image, node, pod
@@ -22,16 +23,23 @@ KATA = ["", "runc", "kata-qemu"]
 
 @dataclass
 class World:
-    """A tenant's profile, and the nodes that a test adds. Time stands still."""
+    """A tenant's profile, and the nodes that a test adds. Time stands still, unless a test moves `now` or `wall`."""
 
     complaint: str | None = None
+    now: float = NOW
+    wall: float = 100.0
+    waited: float = 0.0
+    """For how long requests over HTTP have been in hand."""
     told: list[PodEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tenancy = Tenancy(lambda: self.complaint)
-        self.fleet = Fleet(Clock(wall=lambda: NOW), self.tenancy)
-        self.scheduling = Scheduling(self.tenancy, self.fleet, Clock(wall=lambda: NOW), self.told.append)
-        spec = {"runtimeClassName": "kata-qemu"}
+        clock = Clock(wall=lambda: self.now)
+        self.fleet = Fleet(clock, self.tenancy)
+        self.scheduling = Scheduling(self.tenancy, self.fleet, clock, self.told.append, wall=lambda: self.wall)
+        self.put_profile(runtimeClassName="kata-qemu")
+
+    def put_profile(self, **spec: Any) -> None:
         profile = decoded(wire.TenantProfile, {"metadata": {"name": "kata-agents"}, "spec": spec})
         self.tenancy.profile_changed(None, profile)
 
@@ -40,10 +48,26 @@ class World:
         warm: dict[str, Any] = {"handlers": KATA, "images": [image(AGENT_IMAGE, 1_130_000_000)]}
         self.fleet.node_changed(None, node(name, **{**warm, **members}))
 
+    def remove(self, name: str) -> None:
+        self.fleet.node_changed(node(name), None)
+
+    def scores(self, subject: wire.Pod, *names: str) -> list[int]:
+        """What /prioritize answers, in the order of the names."""
+        answer = json.loads(self.scheduling.prioritize(subject, asked(*names)))
+        assert [item["Host"] for item in answer] == list(names)
+        return [item["Score"] for item in answer]
+
+    def refused(self, subject: wire.Pod, *names: str) -> dict[str, str]:
+        return self.scheduling.filter(subject, asked(*names))
+
     def bind(self, subject: wire.Pod, name: str) -> None:
         """What the watch shows when the scheduler has chosen."""
         self.fleet.pod_changed(None, subject)
         self.fleet.pod_changed(subject, tenant_pod(subject.metadata.name, on=name))
+
+
+def asked(*names: str) -> AskedNodes:
+    return AskedNodes(json.dumps(names).encode(), list(names))
 
 
 def tenant_pod(name: str = "agent-1", *, profile: str | None = "kata-agents", **members: Any) -> wire.Pod:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from aiohttp import web
@@ -16,6 +17,7 @@ from aiohttp import web
 from certs.authority import CertificateAuthority
 from serving.addresses import Address
 from serving.answers import answering
+from serving.connections import seconds_in_hand
 from serving.listener import Listener
 from serving.requests import read_json
 
@@ -27,6 +29,7 @@ class Server:
     """A listener whose one handler tells when it began, reads a body, and waits until it may end."""
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, head_deadline_seconds: float = 10.0) -> None:
+        self.in_hand_seconds = -1.0
         self.began = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
@@ -37,7 +40,8 @@ class Server:
             "test", app, LOOPBACK, ssl_context=ssl_context, head_deadline_seconds=head_deadline_seconds
         )
 
-    async def _handle(self, _: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.Response:
+        self.in_hand_seconds = seconds_in_hand(request)
         self.began.set()
         await self.may_end.wait()
         return web.Response(text="done\n")
@@ -212,3 +216,13 @@ async def test_tls_is_served_to_those_who_trust_the_authority(tmp_path: Path) ->
         writer.close()
         with pytest.raises(ssl.SSLCertVerificationError):
             await server.connect(ssl.create_default_context())
+
+
+async def test_a_request_is_in_hand_from_the_moment_its_head_is_whole() -> None:
+    async with serving() as server:
+        sent = monotonic()
+        reader, writer = await server.connect()
+        writer.write(GET)
+        await read_answer(reader)
+        assert 0.0 <= server.in_hand_seconds <= monotonic() - sent
+        writer.close()

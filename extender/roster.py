@@ -1,0 +1,173 @@
+"""The fleet as rows: each node has a number, and what the scores need of it stands in columns under that number.
+
+A column (an array by row) lets a request look at thousands of nodes in a few operations, where a loop in Python would
+take longer than the rest of the answer (docs/decisions/0012). The rows follow the fleet lazily: a change only notes the
+node's name, and `refresh` takes the noted ones in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.fleet import Fleet
+from model.nodes import NodeFacts
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+NOBODY: Final = 0
+"""The row of every name that is no node's."""
+
+LEAST_CAPACITY: Final = 64
+
+
+class Journal:
+    """The rows that changed, in the order of their changes; each reader remembers how far it has read."""
+
+    def __init__(self) -> None:
+        self._rows: list[int] = []
+        self._dropped = 0
+
+    @property
+    def end(self) -> int:
+        return self._dropped + len(self._rows)
+
+    def add(self, row: int) -> None:
+        self._rows.append(row)
+
+    def since(self, position: int) -> set[int] | None:
+        """The rows that changed since a reader's position; None where so much has changed that it must read all."""
+        if position < self._dropped:
+            return None
+        return set(self._rows[position - self._dropped :])
+
+    def shorten(self, longest: int) -> None:
+        """Forget the older half of what is longer than `longest`."""
+        if len(self._rows) > longest:
+            half = len(self._rows) // 2
+            del self._rows[:half]
+            self._dropped += half
+
+
+class Roster:
+    """The nodes by row.
+
+    `changes` tells the rows whose facts changed, `pull_changes` those of them where it matters to pulls. `version`
+    changes when a name gets a row or loses it, and `capacity` grows when there are more nodes than rows.
+    `on_departure` is told a row whose node is gone, at once: the row may become another node's.
+    """
+
+    def __init__(self, fleet: Fleet, on_departure: Callable[[int], None]) -> None:
+        self.changes = Journal()
+        self.pull_changes = Journal()
+        self.rows: dict[str, int] = {}
+        self.version = 0
+        self.capacity = LEAST_CAPACITY
+        self.facts: list[NodeFacts | None] = [None] * LEAST_CAPACITY
+        self.fragments: list[bytes] = [b""] * LEAST_CAPACITY
+        """What the answer to /prioritize says of each node."""
+        self.fragment_lengths: Rows = np.zeros(LEAST_CAPACITY, np.intp)
+        self.starting: Floats = np.zeros(LEAST_CAPACITY)
+        self.architecture: Rows = np.zeros(LEAST_CAPACITY, np.intp)
+        self.architectures = {"": 0}
+        self._fleet = fleet
+        self._on_departure = on_departure
+        self._free = list(range(LEAST_CAPACITY - 1, NOBODY, -1))
+        self._stale = dict.fromkeys(fleet.names())
+        self._pulling: set[int] = set()
+        fleet.on_node_change(self._changed)
+        fleet.on_size_change(self._size_changed)
+
+    def refresh(self, most: int | None = None) -> None:
+        """Take in the changes that were noted, or `most` of them; the oldest first."""
+        if not self._stale:
+            return
+        for name in list(self._stale)[:most]:
+            facts = self._fleet.node(name)
+            del self._stale[name]
+            if facts is not None:
+                self._put(facts)
+        self.changes.shorten(2 * self.capacity)
+        self.pull_changes.shorten(2 * self.capacity)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether every change was taken in."""
+        return not self._stale
+
+    def known(self) -> range:
+        """All rows that may be a node's."""
+        return range(NOBODY + 1, self.capacity)
+
+    def _changed(self, name: str) -> None:
+        self._stale[name] = None
+        row = self.rows.get(name)
+        if row is not None and not self._fleet.has(name):
+            self._depart(name, row)
+
+    def _put(self, facts: NodeFacts) -> None:
+        row = self.rows.get(facts.name)
+        if row is None:
+            row = self._arrive(facts.name)
+        old = self.facts[row]
+        if facts == old:
+            return
+        self.facts[row] = facts
+        self.starting[row] = facts.starting
+        self.architecture[row] = self.architectures.setdefault(facts.architecture, len(self.architectures))
+        (self._pulling.add if facts.pulling else self._pulling.discard)(row)
+        self.changes.add(row)
+        if old is None or _as_pulls_see(old) != _as_pulls_see(facts):
+            self.pull_changes.add(row)
+
+    def _arrive(self, name: str) -> int:
+        if not self._free:
+            self._grow()
+        row = self.rows[name] = self._free.pop()
+        self.fragments[row] = fragment_of(name)
+        self.fragment_lengths[row] = len(self.fragments[row])
+        self.version += 1
+        return row
+
+    def _depart(self, name: str, row: int) -> None:
+        del self.rows[name]
+        self.facts[row] = None
+        self.starting[row] = 0.0
+        self._pulling.discard(row)
+        self._free.append(row)
+        self.version += 1
+        self.changes.add(row)
+        self.pull_changes.add(row)
+        self._on_departure(row)
+
+    def _grow(self) -> None:
+        more = self.capacity
+        self._free = list(range(2 * more - 1, more - 1, -1))
+        self.facts += [None] * more
+        self.fragments += [b""] * more
+        self.fragment_lengths = np.concatenate([self.fragment_lengths, np.zeros(more, np.intp)])
+        self.starting = np.concatenate([self.starting, np.zeros(more)])
+        self.architecture = np.concatenate([self.architecture, np.zeros(more, np.intp)])
+        self.capacity += more
+
+    def _size_changed(self, image: str, architecture: str) -> None:
+        """A pull waits behind those that run on its node already: their sizes count for every pod there."""
+        for row in self._pulling:
+            facts = self.facts[row]
+            if facts is not None and image in facts.pulling and facts.architecture == architecture:
+                self.pull_changes.add(row)
+
+
+def fragment_of(name: str) -> bytes:
+    """A HostPriority of the extender's protocol and a comma, with blanks for a score of two characters."""
+    return b'{"Host":%b,"Score":  },' % msgspec.json.encode(name)
+
+
+def _as_pulls_see(facts: NodeFacts) -> tuple[object, ...]:
+    """The facts that the pull term reads."""
+    return facts.images, facts.pulling, facts.architecture, facts.smallest_reported_bytes, facts.images_reported
