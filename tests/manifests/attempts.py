@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,8 +22,9 @@ GATE: Final = {"name": names.WARM_NODE_GATE}
 WARM_LABEL: Final = "stoker.dev/warm"
 TAINT: Final = {"key": names.NOT_WARM_TAINT, "effect": "NoSchedule"}
 
-Request = Callable[[ApiClient, str], Awaitable[Any]]
-"""Does it as whose client it is, with that value of dryRun."""
+Query = Mapping[str, str]
+Request = Callable[[ApiClient, Query], Awaitable[Any]]
+"""Does it as whose client it is, with these words in the query."""
 
 Prepare = Callable[[Fence], Awaitable[Request]]
 """Makes what the attempt is about, as the administrator, and tells the attempt."""
@@ -45,9 +46,17 @@ class Attempt:
 def creating(path: str, body: Callable[[str], Document]) -> Prepare:
     async def prepare(fence: Fence) -> Request:
         document = body(f"new-{fence.number()}")
-        return lambda client, dry: client.create(path, document, dryRun=dry)
+        return lambda client, words: client.create(path, document, **words)
 
     return prepare
+
+
+def classless(name: str) -> Document:
+    return pod(name, runtimeClassName=None)
+
+
+def of_another_class(name: str) -> Document:
+    return pod(name, runtimeClassName=OTHER_CLASS)
 
 
 def owned(name: str, **spec: Any) -> Document:
@@ -132,7 +141,7 @@ def patching(
 ) -> Prepare:
     async def prepare(fence: Fence) -> Request:
         path = await target(fence) + subresource
-        return lambda client, dry: client.patch(path, body, content_type, dryRun=dry, **query)
+        return lambda client, words: client.patch(path, body, content_type, **query, **words)
 
     return prepare
 
@@ -145,7 +154,7 @@ def replacing(target: Target, change: Callable[[Document], None], subresource: s
         document = await fence.administrator.get(path)
         change(document)
         del document["metadata"]["resourceVersion"]
-        return lambda client, dry: client.update(path + subresource, document, dryRun=dry)
+        return lambda client, words: client.update(path + subresource, document, **words)
 
     return prepare
 
@@ -156,12 +165,12 @@ def binding(legacy: bool = False, **metadata: Any) -> Prepare:
         name = path.rpartition("/")[2]
         body = {"metadata": {"name": name, **metadata}, "target": {"kind": "Node", "name": "mine"}}
         where = f"/api/v1/namespaces/{TENANT}/bindings" if legacy else f"{path}/binding"
-        return lambda client, dry: client.create(where, body, dryRun=dry)
+        return lambda client, words: client.create(where, body, **words)
 
     return prepare
 
 
-def annotations(**members: str | None) -> Document:
+def annotating(**members: str | None) -> Document:
     return {"metadata": {"annotations": members}}
 
 
@@ -174,11 +183,11 @@ def nominate(node_name: str | None) -> Document:
 
 
 def forecast(value: str | None) -> Document:
-    return annotations(**{names.FORECAST_ANNOTATION: value})
+    return annotating(**{names.FORECAST_ANNOTATION: value})
 
 
 def restarted(value: str | None) -> Document:
-    return annotations(**{names.RUNTIME_RESTARTED_ANNOTATION: value})
+    return annotating(**{names.RUNTIME_RESTARTED_ANNOTATION: value})
 
 
 def assign(value: str | None) -> Document:
@@ -202,17 +211,29 @@ APPLIED_LABEL: Final = {"apiVersion": "v1", "kind": "Namespace", **assign(PROFIL
 FORCED: Final = {"fieldManager": "mine", "force": "true"}
 
 OF_CLASSES: Final = [
-    Attempt("a pod without the class", "stoker-classes", creating(PODS, lambda n: pod(n, runtimeClassName=None)), False),
-    Attempt("a pod of another class", "stoker-classes", creating(PODS, lambda n: pod(n, runtimeClassName=OTHER_CLASS)), False),
-    Attempt("a forged DaemonSet's pod without the class", "stoker-classes", creating(PODS, lambda n: owned(n, runtimeClassName=None))),
-    Attempt("a forged mirror pod without the class", "stoker-classes", creating(PODS, lambda n: mirror(n, runtimeClassName=None))),
-    Attempt("a DaemonSet without the class", "stoker-daemonsets", creating(DAEMON_SETS, lambda n: daemon_set(n, runtimeClassName=None))),
+    Attempt("a pod without the class", "stoker-classes", creating(PODS, classless), administrators=False),
+    Attempt("a pod of another class", "stoker-classes", creating(PODS, of_another_class), administrators=False),
+    Attempt(
+        "a forged DaemonSet's pod without the class",
+        "stoker-classes",
+        creating(PODS, lambda name: owned(name, runtimeClassName=None)),
+    ),
+    Attempt(
+        "a forged mirror pod without the class",
+        "stoker-classes",
+        creating(PODS, lambda name: mirror(name, runtimeClassName=None)),
+    ),
+    Attempt(
+        "a DaemonSet without the class",
+        "stoker-daemonsets",
+        creating(DAEMON_SETS, lambda name: daemon_set(name, runtimeClassName=None)),
+    ),
     Attempt(
         "dropping the class from a DaemonSet",
         "stoker-daemonsets",
         patching(daemons, {"spec": {"template": {"spec": {"runtimeClassName": None}}}}),
     ),
-]  # fmt: skip
+]
 
 OF_CREATION: Final = [
     Attempt("a pod that names its node", "stoker-creation", creating(PODS, lambda n: pod(n, nodeName="mine"))),
@@ -257,17 +278,27 @@ OF_CHANGES: Final = [
     Attempt(
         "changing the profile of a pod",
         "stoker-changes",
-        patching(gated, annotations(**{names.PROFILE_ANNOTATION: "another"})),
+        patching(gated, annotating(**{names.PROFILE_ANNOTATION: "another"})),
     ),
-    Attempt("writing a forecast into the status", "stoker-changes", patching(plain, forecast(FORECAST), subresource="/status")),
-    Attempt("removing the forecast through the status", "stoker-changes", patching(nominated, forecast(None), subresource="/status")),
+    Attempt(
+        "writing a forecast into the status",
+        "stoker-changes",
+        patching(plain, forecast(FORECAST), subresource="/status"),
+    ),
+    Attempt(
+        "removing the forecast through the status",
+        "stoker-changes",
+        patching(nominated, forecast(None), subresource="/status"),
+    ),
     Attempt(
         "removing the profile of a pod through the status",
         "stoker-changes",
-        patching(gated, annotations(**{names.PROFILE_ANNOTATION: None}), subresource="/status"),
+        patching(gated, annotating(**{names.PROFILE_ANNOTATION: None}), subresource="/status"),
     ),
     Attempt("nominating a node", "stoker-changes", patching(plain, nominate("mine"), subresource="/status")),
-    Attempt("nominating a node while gated", "stoker-changes", patching(gated, nominate("mine"), subresource="/status")),
+    Attempt(
+        "nominating a node while gated", "stoker-changes", patching(gated, nominate("mine"), subresource="/status")
+    ),
     Attempt("moving a nomination", "stoker-changes", replacing(nominated, nominated_to_mine, "/status")),
     Attempt("clearing a nomination", "stoker-changes", patching(nominated, nominate(None), subresource="/status")),
     Attempt("binding a pod to a node", "stoker-bindings", binding()),
@@ -277,7 +308,7 @@ OF_CHANGES: Final = [
         "stoker-bindings",
         binding(annotations={names.FORECAST_ANNOTATION: FORECAST}),
     ),
-]  # fmt: skip
+]
 
 OF_NAMESPACES: Final = [
     Attempt("giving a namespace a profile", "stoker-namespaces", patching(free_namespace, assign(PROFILE))),

@@ -1,12 +1,11 @@
-"""A cluster with the policies and without Stoker: no webhook answers, no replica runs, and they must hold all the same."""
+"""A cluster with the policies and without Stoker: no webhook answers, no replica runs, and they hold all the same."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from cluster.access import load_access
@@ -19,6 +18,7 @@ from model.errors import ApiError
 from tests.builders import container
 
 Document = dict[str, Any]
+Probe = Callable[[], Awaitable[Any]]
 
 PROFILE: Final = "fenced"
 CLASS: Final = "kata-fenced"
@@ -125,7 +125,9 @@ class Fence:
         group = "rbac.authorization.k8s.io"
         role = {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": list(rules)}
         binding = {
-            **{"apiVersion": f"{group}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user}},
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": user},
             "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
             "subjects": [{"kind": "User", "apiGroup": group, "name": user}],
         }
@@ -133,36 +135,25 @@ class Fence:
 
     async def in_effect(self, widened: ApiClient) -> None:
         """Wait until the API server has taken up every policy: it does so a moment after they are stored."""
-        shipped = [item["metadata"]["name"] for item in load("base") if item["kind"] == "ValidatingAdmissionPolicy"]
-        probes = {
-            "stoker-classes": (f"/api/v1/namespaces/{TENANT}/pods", pod(runtimeClassName=None)),
-            "stoker-daemonsets": (
-                f"/apis/apps/v1/namespaces/{TENANT}/daemonsets",
-                daemon_set("probe", runtimeClassName=None),
-            ),
-            "stoker-creation": (f"/api/v1/namespaces/{TENANT}/pods", pod(nodeName="probe")),
-            "stoker-namespaces": ("/api/v1/namespaces", node("probe", labels={names.PROFILE_LABEL: PROFILE})),
-            "stoker-nodes": ("/api/v1/nodes", node("probe", labels={"stoker.dev/warm": "true"})),
-            "stoker-bindings": (
-                f"/api/v1/namespaces/{TENANT}/pods/probed/binding",
-                {"metadata": {"name": "probed"}, "target": {"kind": "Node", "name": "probe"}},
-            ),
-        }
-        assert {*probes, "stoker-changes"} == set(shipped)
-        pods = f"/api/v1/namespaces/{TENANT}/pods"
+        pods, daemon_sets = f"/api/v1/namespaces/{TENANT}/pods", f"/apis/apps/v1/namespaces/{TENANT}/daemonsets"
         await self.administrator.create(pods, pod("probed"))
-
-        async def changes() -> None:
-            body = {"metadata": {"annotations": {names.FORECAST_ANNOTATION: "{}"}}}
-            await widened.patch(f"{pods}/probed", body, dryRun="All")
-
-        await asyncio.gather(
-            *(
-                eventually(lambda p=path, b=body, n=name: _refused(widened.create(p, b, dryRun="All"), n), name, 60)  # type: ignore[misc]
-                for name, (path, body) in probes.items()
+        target = {"metadata": {"name": "probed"}, "target": {"kind": "Node", "name": "probe"}}
+        annotation = {"metadata": {"annotations": {names.FORECAST_ANNOTATION: "{}"}}}
+        probes: dict[str, Probe] = {
+            "stoker-classes": lambda: widened.create(pods, pod(runtimeClassName=None), dryRun="All"),
+            "stoker-daemonsets": lambda: widened.create(daemon_sets, _daemons(), dryRun="All"),
+            "stoker-creation": lambda: widened.create(pods, pod(nodeName="probe"), dryRun="All"),
+            "stoker-changes": lambda: widened.patch(f"{pods}/probed", annotation, dryRun="All"),
+            "stoker-bindings": lambda: widened.create(f"{pods}/probed/binding", target, dryRun="All"),
+            "stoker-namespaces": lambda: widened.create(
+                "/api/v1/namespaces", _marked(names.PROFILE_LABEL), dryRun="All"
             ),
-            eventually(lambda: _refused(changes(), "stoker-changes"), "stoker-changes", EFFECT_SECONDS),
-        )
+            "stoker-nodes": lambda: widened.create("/api/v1/nodes", _marked("stoker.dev/warm"), dryRun="All"),
+        }
+        shipped = {item["metadata"]["name"] for item in load("base") if item["kind"] == "ValidatingAdmissionPolicy"}
+        assert set(probes) == shipped
+        for policy, probe in probes.items():
+            await eventually(partial(_refused, probe, policy), f"{policy} is not in effect", EFFECT_SECONDS)
         await self.administrator.delete(f"{pods}/probed", {"gracePeriodSeconds": 0})
 
     async def close(self) -> None:
@@ -170,10 +161,17 @@ class Fence:
             await client.close()
 
 
-async def _refused(attempt: Any, policy: str) -> bool:
-    with suppress(ApiError):
-        try:
-            await attempt
-        except ApiError as error:
-            return f"ValidatingAdmissionPolicy '{policy}'" in str(error)
+def _daemons() -> Document:
+    return daemon_set("probe", runtimeClassName=None)
+
+
+def _marked(label: str) -> Document:
+    return node("probe", labels={label: PROFILE})
+
+
+async def _refused(probe: Probe, policy: str) -> bool:
+    try:
+        await probe()
+    except ApiError as error:
+        return f"ValidatingAdmissionPolicy '{policy}'" in str(error)
     return False

@@ -21,7 +21,7 @@ def named(attempts: list[Attempt]) -> list[object]:
 async def test_an_unprivileged_user_is_refused(fence: Fence, editor: ApiClient, attempt: Attempt) -> None:
     request = await attempt.prepare(fence)
     with pytest.raises(ApiError) as refusal:
-        await request(editor, "")
+        await request(editor, {})
     assert refusal.value.status == 403
 
 
@@ -29,7 +29,7 @@ async def test_an_unprivileged_user_is_refused(fence: Fence, editor: ApiClient, 
 async def test_the_policy_refuses_alone_and_says_what_to_do(fence: Fence, widened: ApiClient, attempt: Attempt) -> None:
     request = await attempt.prepare(fence)
     with pytest.raises(ApiError) as refusal:
-        await request(widened, "")
+        await request(widened, {})
     assert refusal.value.status == 403
     told = str(refusal.value)
     assert f"ValidatingAdmissionPolicy '{attempt.policy}'" in told
@@ -41,7 +41,7 @@ async def test_the_policy_refuses_alone_and_says_what_to_do(fence: Fence, widene
 async def test_nothing_but_the_verb_was_lacking(fence: Fence, attempt: Attempt) -> None:
     """Else an attempt would prove nothing: a cluster administrator, who has every verb, is let through."""
     request = await attempt.prepare(fence)
-    await request(fence.administrator, "All")
+    await request(fence.administrator, {"dryRun": "All"})
 
 
 def test_there_are_enough_attempts_and_none_twice() -> None:
