@@ -106,7 +106,7 @@ def bench(
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes of 50 images each.")] = 5_000,
     pods: Annotated[int, typer.Option(min=1, help="Gated pods at once.")] = 600,
-    rounds: Annotated[int, typer.Option(min=1, help="Bursts of each kind, one after the other; medians count.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Bursts of each kind, one after the other; medians count.")] = 5,
 ) -> None:
     """Measure Stoker beside what it stands in for, in one run; ends with status 1 where a floor does not hold."""
     from benchmarks.placement import Size

@@ -47,6 +47,7 @@ class ApiClient:
             connector=aiohttp.TCPConnector(limit=connections, ssl=access.ssl_context),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=True,
         )
 
@@ -82,10 +83,11 @@ class ApiClient:
 
     async def patch_for_version(self, path: str, body: Any) -> str:
         """A merge patch whose answer is the new resourceVersion alone: the server does not send the object back."""
-        headers = {"Content-Type": MERGE_PATCH, "Accept": METADATA_ONLY}
-        data = msgspec.json.encode(body)
-        async with self._request("PATCH", path, query={}, data=data, headers=headers) as response:
-            return msgspec.json.decode(await response.read(), type=wire.Object).metadata.resource_version
+        return await self._send_for_version("PATCH", path, body, MERGE_PATCH)
+
+    async def update_for_version(self, path: str, body: Any) -> str:
+        """`update` with the same short answer."""
+        return await self._send_for_version("PUT", path, body, "application/json")
 
     async def delete(self, path: str, body: Any = None, **query: str | int) -> None:
         """DELETE an object; `body` may be DeleteOptions with preconditions."""
@@ -105,6 +107,12 @@ class ApiClient:
         headers = {"Content-Type": content_type}
         async with self._request(method, path, query=query, data=data, headers=headers) as response:
             return _decoded(await response.read(), path)
+
+    async def _send_for_version(self, method: str, path: str, body: Any, content_type: str) -> str:
+        data = msgspec.json.encode(body)
+        headers = {"Content-Type": content_type, "Accept": METADATA_ONLY}
+        async with self._request(method, path, query={}, data=data, headers=headers) as response:
+            return msgspec.json.decode(await response.read(), type=wire.Object).metadata.resource_version
 
     @asynccontextmanager
     async def _request(

@@ -54,6 +54,9 @@ class Resource(Generic[T]):
     path: str
     kind: type[T]
     selectors: Mapping[str, str] = field(default_factory=dict)
+    keep: Callable[[T, msgspec.Raw], None] | None = None
+    """Called with each object and the JSON that it was read from, which is gone afterwards."""
+
     has_bookmarks: bool = True
     """False for Events: they are not served from the watch cache, so bookmarks come as rarely as etcd's progress
     notifications (every 10 minutes), and silence says nothing."""
@@ -88,6 +91,8 @@ class Reflector(Generic[T]):
         self._broken_since: float | None = None
         self.refusal: ApiError | None = None
         """Why the server will not let us follow, where trying again is of no use: no rights, or no such resource."""
+        self._changed = metrics.CHANGES.labels(resource.name)
+        self._count = metrics.OBJECTS.labels(resource.name)
         metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._clock() - self._last_event)
 
     def complaint(self) -> str | None:
@@ -184,7 +189,7 @@ class Reflector(Generic[T]):
         for key in [key for key in self.objects if key not in seen]:
             self._remove(key)
         self._progress(version)
-        metrics.OBJECTS.labels(self.resource.name).set(len(self.objects))
+        self._count.set(len(self.objects))
         self.synced.set()
 
     async def _watch(self, **options: str) -> None:
@@ -242,6 +247,8 @@ class Reflector(Generic[T]):
         self._progress(item.metadata.resource_version)
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
             return
+        if self.resource.keep is not None:
+            self.resource.keep(item, raw)
         self.objects[key] = item
         self._tell(old, item)
 
@@ -258,8 +265,8 @@ class Reflector(Generic[T]):
             self._tell(old, None)
 
     def _tell(self, old: T | None, new: T | None) -> None:
-        metrics.CHANGES.labels(self.resource.name).inc()
-        metrics.OBJECTS.labels(self.resource.name).set(len(self.objects))
+        self._changed.inc()
+        self._count.set(len(self.objects))
         try:
             self._listener(old, new)
         except Exception:

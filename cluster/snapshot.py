@@ -14,7 +14,7 @@ from cluster.fleet import Fleet
 from cluster.leases import LeaseName
 from cluster.reflector import Reflector, Resource
 from cluster.tenancy import Tenancy
-from cluster.waiting import WaitingPods
+from cluster.waiting import WaitingPods, keep_document
 from model import names
 
 REFUSAL_LOOK_SECONDS: Final = 0.2
@@ -24,7 +24,7 @@ PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantp
 RUNTIME_CLASSES: Final = Resource("runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass)
 LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease)
 NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node)
-PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod)
+PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document)
 SANDBOX_FAILURES: Final = Resource(
     "sandboxfailures",
     "/api/v1/events",

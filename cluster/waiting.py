@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+import msgspec
+
 from cluster import wire
 from cluster.clock import Clock
 from cluster.translation import is_finished
@@ -21,6 +23,19 @@ Observer = Callable[[wire.Pod | None, wire.Pod | None], None]
 
 def has_our_gate(pod: wire.Pod) -> bool:
     return any(gate.name == names.WARM_NODE_GATE for gate in pod.spec.scheduling_gates)
+
+
+def waits(pod: wire.Pod) -> bool:
+    """Whether it concerns placement: not bound, and behind our gate or nominated."""
+    if pod.spec.node_name or is_finished(pod) or pod.metadata.deletion_timestamp is not None:
+        return False
+    return has_our_gate(pod) or bool(pod.status.nominated_node_name)
+
+
+def keep_document(pod: wire.Pod, raw: msgspec.Raw) -> None:
+    """Of a pod that waits, which is to be written back whole, keep the JSON."""
+    if waits(pod):
+        pod.document = bytes(raw)
 
 
 class WaitingPods:
@@ -53,18 +68,12 @@ class WaitingPods:
         if old is not None and (awaited := self._awaited.pop(old.metadata.uid, None)) is not None:
             awaited.set_result(None)
         was_waiting = old is not None and self.pods.pop(old.metadata.uid, None) is not None
-        waits = new is not None and _waits(new)
-        if new is not None and waits:
+        is_waiting = new is not None and waits(new)
+        if new is not None and is_waiting:
             self.pods[new.metadata.uid] = new
             self.first_seen.setdefault(new.metadata.uid, self._clock.now())
         if old is not None and old.metadata.uid not in self.pods:
             self.first_seen.pop(old.metadata.uid, None)
-        if was_waiting or waits:
+        if was_waiting or is_waiting:
             for observer in self.observers:
                 observer(old, new)
-
-
-def _waits(pod: wire.Pod) -> bool:
-    if pod.spec.node_name or is_finished(pod) or pod.metadata.deletion_timestamp is not None:
-        return False
-    return has_our_gate(pod) or bool(pod.status.nominated_node_name)

@@ -266,8 +266,11 @@ class PodStatus(_Wire):
 
 
 class Pod(Object):
+    """`document` is no field of the API's: the JSON of a pod that may be written back, which takes a whole object."""
+
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
+    document: bytes = msgspec.field(name="-", default=b"")
 
 
 class Namespace(Object):

@@ -13,6 +13,10 @@ SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 SERVICE_CLUSTER_IP_RANGE = "10.96.0.0/16"
 LOOPBACK = "127.0.0.1"
 
+ENVIRONMENT = {"GOGC": "400"}
+"""Of the Kubernetes programs: they share few processors with their clients, and memory there is enough, so they collect
+garbage when the heap has grown fivefold, not twofold."""
+
 
 @dataclass(frozen=True, slots=True)
 class ControlPlaneSettings:
@@ -38,7 +42,7 @@ class ControlPlaneSettings:
     """Groups of users whose requests kube-apiserver records in logs/audit.log, a JSON object a line."""
 
     streams_lists: bool = True
-    """Whether a watch may begin with a list (WatchList, on by default); off, clients list in pages as on old servers."""
+    """Whether a watch may begin with a list (WatchList, the default); without, clients list in pages."""
 
     verbosity: int = 0
     """klog's -v for all Kubernetes programs; 0 is quiet, 4 tells why a pod was placed where it is."""

@@ -214,6 +214,7 @@ class ControlPlane:
             log=self.directory / "logs" / f"{name}.log",
             check=answers_ok(readiness_url, self._tls),
             deadline_seconds=self.settings.ready_seconds,
+            environment=commandlines.ENVIRONMENT,
         )
 
 

@@ -12,9 +12,10 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from model.errors import LabError, PortTaken
 
@@ -43,17 +44,25 @@ class Process:
     """One supervised program that can be stopped, killed and started again with the same arguments.
 
     Standard output and error are appended to `log`. `check` answers whether the program is ready to serve; it is asked
-    again and again after each start, and must come to an answer by itself.
+    again and again after each start, and must come to an answer by itself. `environment` adds to ours.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str | Path], *, log: Path, check: Check, deadline_seconds: float = 60
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        check: Check,
+        deadline_seconds: float = 60,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.command = [str(word) for word in command]
         self.log = log
         self.deadline_seconds = deadline_seconds
         self._check = check
+        self._environment = environment
         self._child: asyncio.subprocess.Process | None = None
         self._log_offset = 0
 
@@ -84,6 +93,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self._environment},
                 start_new_session=True,  # Ctrl-C at the terminal is for us; we stop the children in their order
             )
         try:

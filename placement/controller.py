@@ -34,7 +34,7 @@ from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Ver
 
 log = logging.getLogger(__name__)
 
-SHORTEST_PAUSE_WALL_SECONDS: Final = 0.025
+SHORTEST_PAUSE_WALL_SECONDS: Final = 0.05
 """Between two rounds, so that a burst is decided on in a few rounds rather than pod by pod, and that the changes which
 its own writes bring back are looked at in few. A pod that comes alone does not wait for it."""
 

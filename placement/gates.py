@@ -1,9 +1,10 @@
 """The two writes of a placement, each with preconditions: the nomination, then the gate.
 
-The nomination and the forecast's annotation travel in one patch of `pods/status`; taking the gate away is the second
+The nomination and the forecast's annotation travel in one update of `pods/status`; taking the gate away is the second
 write. Both carry the pod's uid and the resourceVersion that the decision was made on, so a pod that was edited, deleted
-or bound meanwhile is left alone. Answers are metadata alone, to keep a burst's bytes small; and the second write waits
-until the watch has shown the first (docs/decisions/0011-a-burst-spares-the-api-server.md).
+or bound meanwhile is left alone. The pod is written back whole, as it was read, which costs the API server less than a
+patch; answers are metadata alone, to keep a burst's bytes small; and the second write waits until the watch has shown
+the first (docs/decisions/0011-a-burst-spares-the-api-server.md).
 
 Where a nomination of ours ends, its annotation goes too: a node that kube-scheduler nominates there later, because it
 preempts, must not pass for ours. Gates and nominations of others stay as they are.
@@ -11,9 +12,10 @@ preempts, must not pass for ours. Gates and nominations of others stay as they a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+import msgspec
 
 from cluster import wire
 from cluster.client import ApiClient
@@ -27,7 +29,8 @@ Seen = Callable[[str, str], Awaitable[None]]
 class GateKeeper:
     """Writes; each method raises Conflict where the pod is not what it was, NotFound where it is gone.
 
-    Each returns the pod's new resourceVersion, which is the old one where the pod was like that already.
+    Each returns the pod's new resourceVersion, which is the old one where the pod was like that already. Pods need
+    their documents (`cluster.waiting.keep_document`).
     """
 
     def __init__(self, client: ApiClient, seen: Seen | None = None) -> None:
@@ -36,61 +39,76 @@ class GateKeeper:
 
     async def nominate(self, pod: wire.Pod, node: str, forecast: str) -> str:
         """Name the node, then open our gate: the scheduler tries that node first, and finds it reserved."""
-        version = await self._client.patch_for_version(
-            f"{_path(pod)}/status",
-            {
-                "metadata": {**_precondition(pod), **_annotations(pod, forecast)},
-                "status": {"nominatedNodeName": node},
-            },
-        )
+        draft = _Draft(pod)
+        draft.status["nominatedNodeName"] = node
+        draft.tell(forecast)
+        version = await self._write_status(pod, draft)
         if self._seen is not None:
             await self._seen(pod.metadata.uid, version)
-        return await self._open(pod, version)
+        return await self._open(pod, draft)
 
     async def let_through(self, pod: wire.Pod) -> str:
         """Open our gate; a nomination of ours goes first, or autoscalers would take the pod for served."""
-        version = pod.metadata.resource_version
+        draft = _Draft(pod)
         if pod.status.nominated_node_name and is_ours(pod):
-            version = await self.clear(pod)
-        return await self._open(pod, version, _annotations(pod, None))
+            await self._clear(pod, draft)
+        draft.tell(None)
+        return await self._open(pod, draft)
 
     async def finish(self, pod: wire.Pod) -> str:
         """Open the gate of a pod that was nominated by somebody who did not get further."""
-        return await self._open(pod, pod.metadata.resource_version)
+        return await self._open(pod, _Draft(pod))
 
     async def clear(self, pod: wire.Pod) -> str:
         """Take the nomination back."""
-        metadata = {**_precondition(pod), **_annotations(pod, None)}
-        body = {"metadata": metadata, "status": {"nominatedNodeName": None}}
-        return await self._client.patch_for_version(f"{_path(pod)}/status", body)
+        return await self._clear(pod, _Draft(pod))
 
     async def annotate(self, pod: wire.Pod, forecast: str) -> str:
         """Tell on the pod what it waits for."""
-        body = {"metadata": {**_precondition(pod), **_annotations(pod, forecast)}}
-        return await self._client.patch_for_version(f"{_path(pod)}/status", body)
+        draft = _Draft(pod)
+        draft.tell(forecast)
+        return await self._write_status(pod, draft)
 
-    async def _open(self, pod: wire.Pod, version: str, annotations: Mapping[str, Any] = MappingProxyType({})) -> str:
+    async def _clear(self, pod: wire.Pod, draft: _Draft) -> str:
+        draft.status.pop("nominatedNodeName", None)
+        draft.tell(None)
+        return await self._write_status(pod, draft)
+
+    async def _open(self, pod: wire.Pod, draft: _Draft) -> str:
         """Remove our gate; those of others stay."""
-        others = without_ours(pod.spec.scheduling_gates)
-        metadata = {**_precondition(pod), **annotations, "resourceVersion": version}
-        body = {"metadata": metadata, "spec": {"schedulingGates": others or None}}
-        return await self._client.patch_for_version(_path(pod), body)
+        draft.open_gate()
+        return await self._client.update_for_version(_path(pod), draft.body)
+
+    async def _write_status(self, pod: wire.Pod, draft: _Draft) -> str:
+        """The status and the metadata; the draft becomes one of the pod as it is then."""
+        version = await self._client.update_for_version(f"{_path(pod)}/status", draft.body)
+        draft.metadata["resourceVersion"] = version
+        return version
 
 
-def without_ours(gates: Sequence[wire.SchedulingGate]) -> list[dict[str, str]]:
-    return [{"name": gate.name} for gate in gates if gate.name != names.WARM_NODE_GATE]
+class _Draft:
+    """A pod as it was read, to be changed and written back: what we do not know of stays as it is.
+
+    The record of field managers is left out, and so the API server goes on with its own.
+    """
+
+    def __init__(self, pod: wire.Pod) -> None:
+        self.body: dict[str, Any] = {**msgspec.json.decode(pod.document), "apiVersion": "v1", "kind": "Pod"}
+        self.metadata: dict[str, Any] = self.body["metadata"]
+        self.metadata.pop("managedFields", None)
+        self.status: dict[str, Any] = self.body.setdefault("status", {})
+
+    def tell(self, forecast: str | None) -> None:
+        """Set the forecast's annotation, or take it off."""
+        annotations = self.metadata.setdefault("annotations", {})
+        annotations.pop(names.FORECAST_ANNOTATION, None)
+        if forecast is not None:
+            annotations[names.FORECAST_ANNOTATION] = forecast
+
+    def open_gate(self) -> None:
+        gates = self.body["spec"].get("schedulingGates", [])
+        self.body["spec"]["schedulingGates"] = [gate for gate in gates if gate["name"] != names.WARM_NODE_GATE]
 
 
 def _path(pod: wire.Pod) -> str:
     return f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}"
-
-
-def _annotations(pod: wire.Pod, forecast: str | None) -> dict[str, Any]:
-    """The members of a merge patch's metadata that set the forecast's annotation, or take it off where it is."""
-    if forecast is None and names.FORECAST_ANNOTATION not in pod.metadata.annotations:
-        return {}
-    return {"annotations": {names.FORECAST_ANNOTATION: forecast}}
-
-
-def _precondition(pod: wire.Pod) -> dict[str, Any]:
-    return {"uid": pod.metadata.uid, "resourceVersion": pod.metadata.resource_version}

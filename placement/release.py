@@ -12,7 +12,7 @@ import msgspec
 from cluster import wire
 from cluster.client import ApiClient
 from cluster.clock import Clock
-from cluster.waiting import has_our_gate
+from cluster.waiting import has_our_gate, keep_document
 from model import names
 from model.errors import Conflict, InvalidProfile, NotFound, StokerError
 from model.profiles import TenantProfile
@@ -77,6 +77,7 @@ async def _gated_pods(client: ApiClient) -> AsyncIterator[wire.Pod]:
         page = msgspec.json.decode(await client.get_bytes("/api/v1/pods", **query), type=wire.ObjectList)
         for raw in page.items:
             pod = msgspec.json.decode(raw, type=wire.Pod)
+            keep_document(pod, raw)
             if has_our_gate(pod):
                 yield pod
         token = page.metadata.continue_token

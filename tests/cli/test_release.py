@@ -117,7 +117,7 @@ async def test_a_gate_that_is_not_to_be_opened_ends_it_with_status_1_and_says_wh
     assert ended.status == 1
     assert "failed" in ended.output
     assert f"{yard.namespace}/agent stays gated: " in ended.complaint
-    assert 'cannot patch resource "pods"' in ended.complaint
+    assert 'cannot update resource "pods"' in ended.complaint
     assert "Traceback" not in ended.complaint
 
 

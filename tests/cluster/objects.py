@@ -14,7 +14,11 @@ CREATED = "2026-03-03T10:00:00Z"
 
 
 def decoded(kind: type[T], document: dict[str, Any]) -> T:
-    return msgspec.json.decode(msgspec.json.encode(document), type=kind)
+    raw = msgspec.json.encode(document)
+    item = msgspec.json.decode(raw, type=kind)
+    if isinstance(item, wire.Pod):
+        item.document = raw
+    return item
 
 
 def node_document(

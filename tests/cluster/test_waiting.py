@@ -5,16 +5,31 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from cluster import wire
 from cluster.clock import Clock
-from cluster.waiting import WaitingPods, has_our_gate
+from cluster.waiting import WaitingPods, has_our_gate, keep_document
 from model import names
 from tests.cluster.objects import decoded, pod
 
 GATED: dict[str, Any] = {"schedulingGates": [{"name": names.WARM_NODE_GATE}]}
 FOREIGN: dict[str, Any] = {"schedulingGates": [{"name": "example.com/other"}]}
+
+
+def test_the_json_of_a_pod_that_waits_is_kept_with_what_nobody_reads() -> None:
+    raw = b'{"metadata":{"name":"p1"},"spec":{"schedulingGates":[{"name":"stoker.dev/warm-node"}],"new":1}}'
+    waiting = msgspec.json.decode(raw, type=wire.Pod)
+    keep_document(waiting, msgspec.Raw(raw))
+    assert waiting.document == raw
+
+
+def test_of_a_bound_pod_no_json_is_kept() -> None:
+    raw = b'{"metadata":{"name":"p1"},"spec":{"nodeName":"n1"}}'
+    bound = msgspec.json.decode(raw, type=wire.Pod)
+    keep_document(bound, msgspec.Raw(raw))
+    assert bound.document == b""
 
 
 class Watch:

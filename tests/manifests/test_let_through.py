@@ -23,7 +23,6 @@ from tests.manifests.attempts import (
     assign,
     bare_node,
     binding,
-    forecast,
     free_namespace,
     gated,
     labels,
@@ -33,6 +32,7 @@ from tests.manifests.attempts import (
     nominated,
     patching,
     plain,
+    ungated,
 )
 from tests.manifests.fence import PROFILE, TENANT, Document, Fence, daemon_set, node, pod
 
@@ -56,10 +56,24 @@ async def kubelet(fence: Fence, name: str) -> ApiClient:
 async def test_stokers_accounts_nominate_annotate_clear_and_open(fence: Fence, account: str) -> None:
     path = await gated(fence)
     client = await fence.account(account)
-    await client.patch(f"{path}/status", forecast("{}") | nominate("warm"))
-    await client.patch(f"{path}/status", forecast(None) | nominate(None))
-    opened = await client.patch(path, {"spec": {"schedulingGates": None}})
-    assert "schedulingGates" not in opened["spec"]
+    for change, subresource in ((nominated_with_a_forecast, "/status"), (cleared, "/status"), (ungated, "")):
+        document = await fence.administrator.get(path)
+        change(document)
+        await client.update(path + subresource, document)
+    stored = await fence.administrator.get(path)
+    assert stored["spec"]["schedulingGates"] == [{"name": "example.com/other"}]
+    assert stored["metadata"]["annotations"] == {names.PROFILE_ANNOTATION: PROFILE}
+    assert "nominatedNodeName" not in stored["status"]
+
+
+def nominated_with_a_forecast(document: Document) -> None:
+    document["metadata"]["annotations"][names.FORECAST_ANNOTATION] = "{}"
+    document["status"]["nominatedNodeName"] = "warm"
+
+
+def cleared(document: Document) -> None:
+    del document["metadata"]["annotations"][names.FORECAST_ANNOTATION]
+    del document["status"]["nominatedNodeName"]
 
 
 async def test_whoever_has_the_verb_for_one_profile_may_open_its_gates(fence: Fence) -> None:

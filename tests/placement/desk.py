@@ -23,7 +23,7 @@ from cluster.snapshot import Snapshot
 from model import names
 from model.errors import Conflict, NotFound
 from placement.controller import PlacementController
-from placement.gates import GateKeeper, without_ours
+from placement.gates import GateKeeper
 from placement.ownership import is_ours
 from tests.cluster.objects import decoded, image, node_document
 
@@ -225,7 +225,8 @@ class Desk:
             raise Conflict(f"pod {name} was edited", status=409)
         before = msgspec.json.encode(document)
         if opens:
-            document["spec"]["schedulingGates"] = without_ours(self.read(name).spec.scheduling_gates)
+            others = [gate for gate in document["spec"]["schedulingGates"] if gate["name"] != names.WARM_NODE_GATE]
+            document["spec"]["schedulingGates"] = others
         if node is not None:
             document["status"]["nominatedNodeName"] = node
         if forecast is not None:

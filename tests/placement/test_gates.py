@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
+from cluster import wire
 from cluster.client import ApiClient
 from model import names
 from model.errors import Conflict, NotFound
 from placement.gates import GateKeeper
-from tests.cluster.objects import pod as unversioned
+from tests.cluster.objects import decoded
 from tests.placement.yard import Yard
 
 OURS = {"name": names.WARM_NODE_GATE}
@@ -19,77 +21,114 @@ POD = "/api/v1/namespaces/tenant-a/pods/p1"
 TOLD = '{"node":"warm","seconds":43}'
 
 
-class Patches:
-    """Takes patches and answers with the versions v1, v2, ..."""
+class Updates:
+    """Takes whole pods and answers with the versions v1, v2, ..."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.paths: list[str] = []
+        self.sent: list[dict[str, Any]] = []
 
-    async def patch_for_version(self, path: str, body: dict[str, Any]) -> str:
-        self.sent.append((path, body))
+    async def update_for_version(self, path: str, body: dict[str, Any]) -> str:
+        self.paths.append(path)
+        self.sent.append(copy.deepcopy(body))
         return f"v{len(self.sent)}"
 
 
-def keeper(patches: Patches) -> GateKeeper:
-    client: ApiClient = patches  # type: ignore[assignment] # the one method that gates need
+def keeper(updates: Updates) -> GateKeeper:
+    client: ApiClient = updates  # type: ignore[assignment] # the one method that gates need
     return GateKeeper(client)
 
 
-def precondition(version: str, **more: Any) -> dict[str, Any]:
-    return {"uid": "uid-p1", "resourceVersion": version, **more}
+def gated(*gates: dict[str, str], annotations: dict[str, str] | None = None, **status: Any) -> wire.Pod:
+    """A pod at version v0, with fields and a record of field managers that nothing here reads."""
+    metadata = {
+        "name": "p1",
+        "namespace": "tenant-a",
+        "uid": "uid-p1",
+        "resourceVersion": "v0",
+        "annotations": {"example.com/theirs": "kept", **(annotations or {})},
+        "managedFields": [{"manager": "them"}],
+    }
+    spec = {"schedulingGates": list(gates), "containers": [{"name": "c0", "image": "agent:v1", "tty": True}]}
+    return decoded(wire.Pod, {"metadata": metadata, "spec": spec, "status": {"phase": "Pending", **status}})
 
 
-def gated(*gates: dict[str, str], annotations: dict[str, str] | None = None, **status: Any) -> Any:
-    made = unversioned(spec={"schedulingGates": list(gates)}, annotations=annotations, **status)
-    made.metadata.resource_version = "v0"
-    return made
+def gates_in(body: dict[str, Any]) -> Any:
+    return body["spec"]["schedulingGates"]
+
+
+def forecast_in(body: dict[str, Any]) -> Any:
+    return body["metadata"]["annotations"].get(names.FORECAST_ANNOTATION)
+
+
+def versions(updates: Updates) -> list[str]:
+    return [body["metadata"]["resourceVersion"] for body in updates.sent]
 
 
 async def test_the_nomination_carries_the_forecast_and_the_gate_goes_second() -> None:
-    patches = Patches()
-    assert await keeper(patches).nominate(gated(OURS), "warm", TOLD) == "v2"
-    annotations = {"annotations": {names.FORECAST_ANNOTATION: TOLD}}
-    assert patches.sent == [
-        (f"{POD}/status", {"metadata": precondition("v0", **annotations), "status": {"nominatedNodeName": "warm"}}),
-        (POD, {"metadata": precondition("v1"), "spec": {"schedulingGates": None}}),
-    ]
+    updates = Updates()
+    assert await keeper(updates).nominate(gated(OURS), "warm", TOLD) == "v2"
+    first, second = updates.sent
+    assert updates.paths == [f"{POD}/status", POD]
+    assert (first["status"]["nominatedNodeName"], forecast_in(first), gates_in(first)) == ("warm", TOLD, [OURS])
+    assert gates_in(second) == []
+
+
+async def test_each_write_is_for_the_pod_that_was_read_at_the_version_before_it() -> None:
+    updates = Updates()
+    await keeper(updates).nominate(gated(OURS), "warm", TOLD)
+    assert versions(updates) == ["v0", "v1"]
+    assert {body["metadata"]["uid"] for body in updates.sent} == {"uid-p1"}
+
+
+async def test_what_nobody_here_reads_is_written_back_as_it_was() -> None:
+    updates = Updates()
+    await keeper(updates).nominate(gated(OURS), "warm", TOLD)
+    for body in updates.sent:
+        assert body["spec"]["containers"] == [{"name": "c0", "image": "agent:v1", "tty": True}]
+        assert body["metadata"]["annotations"]["example.com/theirs"] == "kept"
+
+
+async def test_the_record_of_field_managers_is_left_to_the_server() -> None:
+    updates = Updates()
+    await keeper(updates).finish(gated(OURS))
+    assert "managedFields" not in updates.sent[0]["metadata"]
 
 
 async def test_the_gates_of_others_stay_in_their_order() -> None:
-    patches = Patches()
+    updates = Updates()
     late = {"name": "example.com/late"}
-    await keeper(patches).finish(gated(OTHERS, OURS, late))
-    assert patches.sent == [(POD, {"metadata": precondition("v0"), "spec": {"schedulingGates": [OTHERS, late]}})]
+    await keeper(updates).finish(gated(OTHERS, OURS, late))
+    assert [gates_in(body) for body in updates.sent] == [[OTHERS, late]]
 
 
 async def test_letting_through_is_one_write() -> None:
-    patches = Patches()
-    assert await keeper(patches).let_through(gated(OURS)) == "v1"
-    assert patches.sent == [(POD, {"metadata": precondition("v0"), "spec": {"schedulingGates": None}})]
+    updates = Updates()
+    assert await keeper(updates).let_through(gated(OURS)) == "v1"
+    assert updates.paths == [POD]
 
 
 async def test_letting_through_takes_off_what_the_pod_waited_for() -> None:
-    patches = Patches()
-    await keeper(patches).let_through(gated(OURS, annotations={names.FORECAST_ANNOTATION: TOLD}))
-    assert patches.sent[0][1]["metadata"]["annotations"] == {names.FORECAST_ANNOTATION: None}
+    updates = Updates()
+    await keeper(updates).let_through(gated(OURS, annotations={names.FORECAST_ANNOTATION: TOLD}))
+    assert forecast_in(updates.sent[0]) is None
 
 
 async def test_letting_through_clears_a_nomination_of_ours_first() -> None:
-    patches = Patches()
-    await keeper(patches).let_through(
+    updates = Updates()
+    await keeper(updates).let_through(
         gated(OURS, annotations={names.FORECAST_ANNOTATION: TOLD}, nominatedNodeName="warm")
     )
-    (first, cleared), (second, opened) = patches.sent
-    assert (first, second) == (f"{POD}/status", POD)
-    assert cleared["status"] == {"nominatedNodeName": None}
-    assert cleared["metadata"]["annotations"] == {names.FORECAST_ANNOTATION: None}
-    assert opened["metadata"]["resourceVersion"] == "v1"
+    cleared, opened = updates.sent
+    assert updates.paths == [f"{POD}/status", POD]
+    assert ("nominatedNodeName" in cleared["status"], forecast_in(cleared), gates_in(cleared)) == (False, None, [OURS])
+    assert (gates_in(opened), versions(updates)) == ([], ["v0", "v1"])
 
 
 async def test_letting_through_leaves_anothers_nomination() -> None:
-    patches = Patches()
-    await keeper(patches).let_through(gated(OURS, nominatedNodeName="warm"))
-    assert [path for path, _ in patches.sent] == [POD]
+    updates = Updates()
+    await keeper(updates).let_through(gated(OURS, nominatedNodeName="warm"))
+    assert updates.paths == [POD]
 
 
 @pytest.mark.controlplane

@@ -102,14 +102,14 @@ async def test_a_pod_that_is_edited_meanwhile_is_left_to_the_next_run(
 async def test_a_pod_that_cannot_be_opened_keeps_nobody_else_shut(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("first", "second", "third"):
         await yard.pod(name)
-    patch = ApiClient.patch_for_version
+    update = ApiClient.update_for_version
 
     async def refusing(self: ApiClient, path: str, body: Any) -> str:
         if path.endswith("/second"):
             raise ApiError("a policy refuses", status=403)
-        return await patch(self, path, body)
+        return await update(self, path, body)
 
-    monkeypatch.setattr(ApiClient, "patch_for_version", refusing)
+    monkeypatch.setattr(ApiClient, "update_for_version", refusing)
     assert await outcomes(yard, later(70)) == {"first": "opened", "second": "failed", "third": "opened"}
 
 

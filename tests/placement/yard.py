@@ -152,7 +152,10 @@ class Yard:
         return f"/api/v1/namespaces/{self.namespace}/pods"
 
     async def read(self, name: str = "agent") -> wire.Pod:
-        return msgspec.json.decode(await self.client.get_bytes(f"{self.pods}/{name}"), type=wire.Pod)
+        raw = await self.client.get_bytes(f"{self.pods}/{name}")
+        pod = msgspec.json.decode(raw, type=wire.Pod)
+        pod.document = raw
+        return pod
 
     async def seen(self, name: str, holds: Callable[[wire.Pod], bool]) -> wire.Pod:
         """The first state of the pod, from now back to its beginning and on, of which that holds."""
