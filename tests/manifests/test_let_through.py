@@ -10,7 +10,8 @@ from cluster.client import STRATEGIC_PATCH, ApiClient
 from lab.stage import eventually
 from model import names
 from model.errors import ApiError
-from tests.manifests.attempts import (
+from tests.manifests.fence import PROFILE, TENANT, Document, Fence, daemon_set, node, pod
+from tests.manifests.requests import (
     DAEMON_SETS,
     FORECAST,
     GATE,
@@ -34,7 +35,6 @@ from tests.manifests.attempts import (
     plain,
     ungated,
 )
-from tests.manifests.fence import PROFILE, TENANT, Document, Fence, daemon_set, node, pod
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.usefixtures("widened")]
 
