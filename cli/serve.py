@@ -7,7 +7,7 @@ import gc
 import logging
 import platform
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from certs.keeper import CertificateKeeper
     from certs.serving import ServingTls
     from cluster.client import ApiClient
-    from cluster.leases import Leadership
     from cluster.snapshot import Snapshot
     from serving.listener import Listener
 
@@ -150,21 +149,30 @@ async def _serve(options: ServeOptions) -> None:
         client = await stack.enter_async_context(ApiClient(await load_access(options.kubeconfig)))
         snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
         await stack.enter_async_context(snapshot.following())
-        await _Process(options, client, snapshot, stack).run(stop)
+        process = _Process(options, client, snapshot, stack, stop)
+        await process.run()
 
 
 class _Process:
     """The parts of a serving process, and the order in which they start and end."""
 
-    def __init__(self, options: ServeOptions, client: ApiClient, snapshot: Snapshot, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, options: ServeOptions, client: ApiClient, snapshot: Snapshot, stack: AsyncExitStack, stop: asyncio.Event
+    ) -> None:
         self._options = options
         self._client = client
         self._snapshot = snapshot
         self._stack = stack
+        self._stop = stop
+        self._death: BaseException | None = None
         self._not_serving: str | None = "not listening yet"
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Health first, then the certificate, then the listeners; at the end not ready first, then drained."""
+    async def run(self) -> None:
+        """Health first, then the certificate, then the listeners; at the end not ready first, then drained.
+
+        SystemExit where it ended because a part of it had died.
+        """
+        stop = self._stop
         from serving.addresses import Address
         from serving.health import build_app
         from serving.listener import Listener
@@ -175,7 +183,7 @@ class _Process:
             checks["certificate"] = keeper.expiry_complaint
         if Role.WEBHOOK in self._options.roles:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
-        leadership = self._placement() if Role.CONTROLLERS in self._options.roles else None
+        end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
         self._background(_settle_memory(self._snapshot), "memory")
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
@@ -189,12 +197,14 @@ class _Process:
         finally:
             self._not_serving = "shutting down"
             endings = [listener.drain(DRAIN_SECONDS) for listener in listeners]
-            if leadership is not None:
-                endings.append(leadership.resign())  # what placement is writing is finished with the stack
+            if end_placement is not None:
+                endings.append(end_placement())
             async with asyncio.timeout(DRAIN_SECONDS + CLOSE_SECONDS):
                 await asyncio.gather(*endings)
             await health.drain(1.0)
             log.info("stopped")
+        if self._death is not None:
+            raise SystemExit(1)
 
     async def _listen(self, listeners: list[Listener], stop: asyncio.Event) -> None:
         for listener in listeners:
@@ -244,7 +254,8 @@ class _Process:
         snapshot, clock = self._snapshot, self._snapshot.clock
         return build_app(Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit))
 
-    def _placement(self) -> Leadership:
+    def _placement(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Returns what ends it: what is being written is finished before the next leader may begin."""
         from cluster.events import EventRecorder
         from cluster.leases import Leadership, LeaseName
         from model import names
@@ -258,13 +269,31 @@ class _Process:
         controller = PlacementController(self._snapshot, gates, leadership, recorder.emit)
         self._background(recorder.run(), "events of placement")
         self._background(leadership.run(), "leadership")
-        self._background(controller.run(), "placement")
-        return leadership
+        placement = self._background(controller.run(), "placement")
 
-    def _background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        async def end() -> None:
+            await _end(placement)
+            await leadership.resign()
+
+        return end
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Work that the process is nothing without: where it dies, the process ends, and is started anew by its keeper.
+
+        A leader that renews its Lease and does nothing else would be worse than none.
+        """
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_report_death)
+        task.add_done_callback(self._report_death)
         self._stack.push_async_callback(_end, task)
+        return task
+
+    def _report_death(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(
+                "background work died, so the process ends", exc_info=error, extra={"fields": {"work": task.get_name()}}
+            )
+            self._death = error
+            self._stop.set()
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -279,14 +308,10 @@ async def _settle_memory(snapshot: Snapshot) -> None:
     With 5,000 nodes a full collection stops everything for a quarter of a second, as a rule in the midst of a burst,
     and finds nothing: what the watches replace is freed by its count of references.
     """
-    await snapshot.synced()
+    for reflector in snapshot.reflectors:
+        await reflector.synced.wait()
     gc.collect()
     gc.freeze()
-
-
-def _report_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("background work ended", exc_info=error, extra={"fields": {"work": task.get_name()}})
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -59,6 +59,11 @@ class _NodeRecord:
         self.free: dict[str, int] | None = None
         self.joined: NodeFacts | None = None
 
+    def free_now(self) -> dict[str, int]:
+        if self.free is None:
+            self.free = room(self.allocatable, (_amounts(pod) for pod in self.pods.values()))
+        return self.free
+
     @property
     def is_empty(self) -> bool:
         return self.object_facts is None and not (self.pods or self.sandbox_failures or self.containerd_starts)
@@ -98,9 +103,12 @@ class Fleet:
             facts = self.node(name)
             if facts is None or record.traits is None:
                 continue
-            if record.free is None:
-                record.free = room(record.allocatable, (_amounts(pod) for pod in record.pods.values()))
-            yield facts, record.traits, record.free
+            yield facts, record.traits, record.free_now()
+
+    def free_on(self, name: str) -> dict[str, int]:
+        """What is free on a node beside the pods bound to it; nothing where it is not known."""
+        record = self._records.get(name)
+        return {} if record is None else record.free_now()
 
     def pods_on(self, name: str) -> list[wire.Pod]:
         record = self._records.get(name)

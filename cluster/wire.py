@@ -230,6 +230,7 @@ class PodSpec(_Wire):
     tolerations: list[Toleration] = msgspec.field(default_factory=list)
     topology_spread_constraints: list[TopologySpreadConstraint] = msgspec.field(default_factory=list)
     priority: int = 0
+    preemption_policy: str = ""
     overhead: dict[str, str] = msgspec.field(default_factory=dict)
     resources: Requests = msgspec.field(default_factory=Requests)
     resource_claims: list[dict[str, Any]] = msgspec.field(default_factory=list)

@@ -17,6 +17,9 @@ PROFILE_ANNOTATION: Final = "stoker.dev/profile"
 FORECAST_ANNOTATION: Final = "stoker.dev/forecast"
 """On a pod or on an event about it: the forecast as compact JSON (node, seconds, terms)."""
 
+PEER_POD_ANNOTATION: Final = "stoker.dev/peer-pod"
+"""On a pod in the peer form: what its containers asked for, and which annotations size its virtual machine, as JSON."""
+
 RUNTIME_RESTARTED_ANNOTATION: Final = "stoker.dev/runtime-restarted-at"
 """On a node: when containerd was last seen to be restarted, RFC 3339."""
 

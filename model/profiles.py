@@ -16,6 +16,7 @@ from model.errors import InvalidProfile
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
 Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 QualifiedName = Annotated[str, Field(min_length=1, max_length=316, pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9_.-]+$")]
+InstanceType = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
 Architecture = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9_]+$")]
 
 
@@ -61,7 +62,15 @@ class PeerPods(_Schema):
     """Sandboxes that are virtual machines of the cloud provider's, outside the node."""
 
     enabled: bool = Field(
-        False, description="The runtime pulls images inside the guest, so a node's cached images do not help."
+        False,
+        description="Each pod takes one kata.peerpods.io/vm from its node; its CPU, memory and GPUs become annotations "
+        "that size the virtual machine. The runtime pulls images inside the guest, so a node's cached images do not "
+        "help.",
+    )
+    instance_type: InstanceType | None = Field(
+        None,
+        description="The provider's instance type for pods that name none; absent leaves it to the adaptor to choose "
+        "one by size.",
     )
 
 

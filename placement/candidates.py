@@ -86,7 +86,12 @@ class CandidateLists:
 
 
 def _on_its_way(pod: GatedPod, node: NodeState, way: Prospect | None, now: float) -> Prospect | None:
-    """The node's prospect if it passes what the pod requires by then; a warm node may still wear its startup taints."""
+    """The node's prospect if it passes what the pod requires by then; a warm node may still wear its startup taints.
+
+    A cordoned node is being emptied: it is offered to nobody, whatever the pod tolerates.
+    """
+    if node.traits.cordoned:
+        return None
     if way is None or refusal(pod.requirements, node.traits) is None:
         return way
     if refusal(pod.requirements, node.traits.once_started()) is not None:

@@ -27,8 +27,9 @@ from placement.deadlines import deadline_of
 from placement.decision import decide, next_decision
 from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
+from placement.inputs import GatedPod
 from placement.notices import Notices
-from placement.ownership import Fate, Ownership, is_ours, lost_by, own
+from placement.ownership import Circumstances, Fate, Ownership, is_ours, lost_by, own
 from placement.survey import Survey
 from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Verdict
 
@@ -40,6 +41,9 @@ its own writes bring back are looked at in few. A pod that comes alone does not 
 
 LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 """Between two looks at leadership and deadlines when nothing happens."""
+
+FLEET_PAUSE_WALL_SECONDS: Final = 0.5
+"""Between a change of the fleet and the next look at what is held: at 5,000 nodes something changes all the time."""
 
 NOMINATED: Final = "nominated"
 BY_OTHERS: Final = "nominated-by-others"
@@ -63,9 +67,10 @@ class PlacementController:
         self._notices = Notices(emit)
         self._survey = Survey(snapshot)
         self._changed = asyncio.Event()
-        self._dispatch = Dispatch(self._changed.set)
+        self._dispatch = Dispatch(self._changed.set, lambda: leadership.leading)
         self._due = 0.0
-        self._holds = False
+        self._holds = self._nominations = False
+        self._fleet_look: asyncio.TimerHandle | None = None
         snapshot.waiting.observers.append(self._pod_changed)
         snapshot.fleet.on_change(self._fleet_changed)
 
@@ -82,7 +87,7 @@ class PlacementController:
                 metrics.LEADING.set(self._leadership.leading)
                 self._due = inf
                 if self._leadership.leading:
-                    self._round()
+                    self._try_round()
                     metrics.ROUND_SECONDS.observe(monotonic() - began)
                 else:
                     metrics.GATED_PODS.clear()
@@ -108,9 +113,23 @@ class PlacementController:
             metrics.NOMINATION_LOST.labels(reason).inc()
 
     def _fleet_changed(self) -> None:
-        """A node that somebody waits for, or is nominated to, may not be what it was."""
-        if self._holds:
+        """A node that somebody is nominated to, or waits for, may not be what it was."""
+        if self._nominations:
             self._changed.set()
+        elif self._holds and self._fleet_look is None:
+            self._fleet_look = asyncio.get_running_loop().call_later(FLEET_PAUSE_WALL_SECONDS, self._look_at_fleet)
+
+    def _look_at_fleet(self) -> None:
+        self._fleet_look = None
+        self._changed.set()
+
+    def _try_round(self) -> None:
+        """A mistake of ours in one round must not end placement; the next is due in a second at the latest."""
+        try:
+            self._round()
+        except Exception:
+            metrics.ROUND_ERRORS.inc()
+            log.exception("a round of placement failed")
 
     def _round(self) -> None:
         """Decide on every pod that waits and is not under way."""
@@ -122,27 +141,46 @@ class PlacementController:
         nominated = [pod for pod in pods if pod.status.nominated_node_name]
         is_reliable = self._snapshot.complaint() is None
         for pod in nominated:
-            if is_reliable or (has_our_gate(pod) and now >= self._deadline(pod)):
-                self._keep(pod)
+            is_overdue = now >= self._deadline(pod)
+            if is_reliable or (has_our_gate(pod) and is_overdue):
+                self._keep(pod, now, is_overdue=is_overdue)
         verdicts = self._verdicts(gated, now) if is_reliable else self._by_deadline(gated, now)
         for pod in gated:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
-        self._holds = bool(held or nominated)
-        self._due = next_decision(held.values(), (self._deadline(pod) for pod in pods if has_our_gate(pod)))
+        self._holds, self._nominations = bool(held), bool(nominated)
+        self._due = next_decision(held.values(), (self._deadline(pod) for pod in gated))
         self._gauge(held, undecided=len(gated) - len(verdicts))
 
     def _verdicts(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
-        if not gated:
-            return {}
+        """A pod that we stumble over is left to the scheduler, and keeps no other behind its gate."""
+        pods: list[GatedPod] = []
+        mistaken: dict[str, Verdict] = {}
+        for pod in gated:
+            try:
+                pods.append(self._survey.gated(pod))
+            except Exception:
+                log.exception("pod %s cannot be judged", pod.metadata.key)
+                mistaken[pod.metadata.uid] = _mistaken()
+        if not pods:
+            return mistaken
         try:
-            pods = self._survey.gated(gated)
-            return decide(pods, self._survey.fleet(pods, self._dispatch.nominated), now)
+            fleet = self._survey.fleet(pods, self._dispatch.nominated)
+            return mistaken | decide(pods, fleet, now)
         except Exception:
-            # A pod that we stumble over must not keep all others behind their gates.
-            metrics.ROUND_ERRORS.inc()
-            log.exception("deciding failed; gates are opened by their deadlines alone")
-            return self._by_deadline(gated, now)
+            log.exception("deciding on all pods failed; those that it fails on alone are let through")
+            return mistaken | self._by_deadline(gated, now) | self._culprits(pods, now)
+
+    def _culprits(self, pods: Iterable[GatedPod], now: float) -> dict[str, Verdict]:
+        """The pods that cannot be decided on even alone; without them the next round may succeed."""
+        found: dict[str, Verdict] = {}
+        for pod in pods:
+            try:
+                decide([pod], self._survey.fleet([pod], self._dispatch.nominated), now)
+            except Exception:
+                log.exception("deciding on the pod %s failed", pod.uid)
+                found[pod.uid] = _mistaken()
+        return found
 
     def _by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
         """Where nothing else can be relied on."""
@@ -154,26 +192,29 @@ class PlacementController:
         first_seen = snapshot.waiting.first_seen.get(pod.metadata.uid)
         return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
 
-    def _keep(self, pod: wire.Pod) -> None:
+    def _keep(self, pod: wire.Pod, now: float, *, is_overdue: bool) -> None:
         """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold."""
-        node = pod.status.nominated_node_name
-        fate = own(pod, self._snapshot.fleet.node(node))
+        name = pod.status.nominated_node_name
+        node = self._snapshot.fleet.node(name)
+        can_start = self._survey.can_start(pod, node, now)
+        fate = own(pod, Circumstances(node, can_start, self._survey.is_preempted_for(pod, name), is_overdue))
         if fate.action is Ownership.FINISH:
             outcome = NOMINATED if is_ours(pod) else BY_OTHERS
             done = self._opened(pod, outcome)
-            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, node))
+            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, name))
         elif fate.action is Ownership.CLEAR:
-            self._clear(pod, fate)
+            self._clear(pod, fate, opens=is_overdue and has_our_gate(pod))
 
-    def _clear(self, pod: wire.Pod, fate: Fate) -> None:
-        opened = self._opened(pod, LOST) if has_our_gate(pod) else None
+    def _clear(self, pod: wire.Pod, fate: Fate, *, opens: bool) -> None:
+        """A pod still behind our gate is decided on anew, unless its deadline has come."""
+        opened = self._opened(pod, LOST) if opens else None
 
         def done() -> None:
             self._notices.cleared(pod, fate)
             if opened is not None:
                 opened()
 
-        work = self._gates.clear if opened is None else self._gates.let_through
+        work = self._gates.let_through if opens else self._gates.clear
         self._dispatch.send(Write(pod, partial(work, pod), "clear", done))
 
     def _carry_out(self, pod: wire.Pod, verdict: Verdict | None) -> None:
@@ -196,7 +237,7 @@ class PlacementController:
             self._notices.held(pod, verdict, self._deadline(pod) - self._snapshot.clock.now())
 
         work = partial(self._gates.annotate, pod, verdict.forecast.to_json())
-        self._dispatch.send(Write(pod, work, "annotate", done))
+        self._dispatch.note(Write(pod, work, "annotate", done), partial(self._notices.not_told, pod))
 
     def _opened(self, pod: wire.Pod, outcome: str, verdict: Nominate | LetThrough | None = None) -> Callable[[], None]:
         """What is to be counted and told when the gate is open."""
@@ -217,3 +258,9 @@ class PlacementController:
         reasons["undecided"] = undecided
         for reason, count in reasons.items():
             metrics.GATED_PODS.labels(reason).set(count)
+
+
+def _mistaken() -> LetThrough:
+    """The verdict on a pod that has met a mistake of ours, which is counted."""
+    metrics.ROUND_ERRORS.inc()
+    return LetThrough(LetThroughReason.UNJUDGED, "Stoker failed to judge it; its log tells why")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, KeysView, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, KeysView, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cluster import wire
 from cluster.waiting import has_our_gate
@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 RETRY_WALL_SECONDS: Final = 1.0
 WRITES_AT_ONCE: Final = 32
+NOTES_AT_ONCE: Final = 4
+"""Writes that only tell something have slots of their own, so that no gate waits behind them."""
+
 FINISH_WALL_SECONDS: Final = 5.0
 """What is left, at the end, for writes that have begun. Whatever they leave half done, the next leader finishes."""
 
@@ -37,18 +40,29 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class _UnderWay:
-    """A pod that was decided on at a resourceVersion; `node` is where it is nominated."""
+    """A pod that was decided on at a resourceVersion; `node` is where it is nominated.
+
+    `is_over`: nothing more is written for it, and the first change that the watch brings is news. Until then the room
+    on the node stays taken, since nobody knows what of the writes took effect.
+    """
 
     version: str
     node: str = ""
+    is_over: bool = False
 
 
 class Dispatch:
-    """A pod is under way from the decision until the watch shows it changed. `wake` is called when a new one is due."""
+    """A pod is under way from the decision until the watch shows it changed. `wake` is called when a new one is due.
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    What waited for its slot is dropped where `may_write` has become False: another leads by then, and knows more.
+    """
+
+    def __init__(self, wake: Callable[[], None], may_write: Callable[[], bool]) -> None:
         self._wake = wake
+        self._may_write = may_write
+        self._is_closing = False
         self._slots = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._note_slots = asyncio.Semaphore(NOTES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, _UnderWay] = {}
 
@@ -80,12 +94,20 @@ class Dispatch:
         """Write in the background."""
         item = _UnderWay(write.pod.metadata.resource_version, write.node)
         self._under_way[write.pod.metadata.uid] = item
-        task = asyncio.create_task(self._carry_out(write, item))
+        self._begin(self._carry_out(write, item))
+
+    def note(self, write: Write, failed: Callable[[], None]) -> None:
+        """Write in the background what decides nothing: the pod is not under way meanwhile; `failed` is called else."""
+        self._begin(self._carry_out_note(write, failed))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def finish(self) -> None:
-        """Wait for what has begun, but not for ever."""
+        """Wait for what has begun, but not for ever; what has not is left to the next leader."""
+        self._is_closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH_WALL_SECONDS)
 
@@ -93,13 +115,16 @@ class Dispatch:
         uid, key = write.pod.metadata.uid, write.pod.metadata.key
         try:
             async with self._slots:
+                if self._is_closing or not self._may_write():
+                    self._drop(uid, item)
+                    return
                 version = await write.work()
         except (Conflict, NotFound) as error:
             # Edited, bound or deleted meanwhile: it is decided on anew as soon as the watch brings what it is now.
             metrics.WRITE_ERRORS.labels("conflict").inc()
             log.info("%s of pod %s was overtaken: %s", write.kind, key, error)
             if self._under_way.get(uid) is item:
-                self._under_way[uid] = item = _UnderWay(item.version)
+                self._under_way[uid] = item = _UnderWay(item.version, item.node, is_over=True)
             self._wake()
             self._retry(uid, item)
         except StokerError as error:
@@ -116,6 +141,24 @@ class Dispatch:
                 self._drop(uid, item)  # it changed nothing, so the watch has nothing to bring
             write.done()
 
+    async def _carry_out_note(self, write: Write, failed: Callable[[], None]) -> None:
+        try:
+            async with self._note_slots:
+                if self._is_closing or not self._may_write():
+                    failed()
+                    return
+                await write.work()
+        except StokerError as error:
+            metrics.WRITE_ERRORS.labels(write.kind).inc()
+            log.info("%s of pod %s failed: %s", write.kind, write.pod.metadata.key, error)
+            failed()
+        except Exception:
+            metrics.WRITE_ERRORS.labels(write.kind).inc()
+            log.exception("%s of pod %s failed", write.kind, write.pod.metadata.key)
+            failed()
+        else:
+            write.done()
+
     def _retry(self, uid: str, item: _UnderWay) -> None:
         asyncio.get_running_loop().call_later(RETRY_WALL_SECONDS, self._drop, uid, item)
 
@@ -128,4 +171,5 @@ class Dispatch:
 
 def _is_under_way(item: _UnderWay, pod: wire.Pod) -> bool:
     """Not seen changed since; between the two writes of a nomination it is seen changed once."""
-    return item.version == pod.metadata.resource_version or (bool(item.node) and has_our_gate(pod))
+    between_writes = bool(item.node) and not item.is_over and has_our_gate(pod)
+    return item.version == pod.metadata.resource_version or between_writes

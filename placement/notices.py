@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -40,12 +41,19 @@ class Notices:
             del self._held[uid]
 
     def is_news(self, pod: wire.Pod, hold: Hold) -> bool:
-        """Whether people were told of another node or reason last, and not just now."""
-        subject, told = self._held.get(pod.metadata.uid, ("", 0.0))
-        return subject != _subject(hold) and (not subject or self._clock() - told >= AGAIN_WALL_SECONDS)
+        """Whether people were told of another node or reason last, and not just now; from now on they are."""
+        uid, now = pod.metadata.uid, self._clock()
+        subject, told = self._held.get(uid, ("", -inf))
+        if subject == _subject(hold) or now - told < AGAIN_WALL_SECONDS:
+            return False
+        self._held[uid] = _subject(hold), now
+        return True
+
+    def not_told(self, pod: wire.Pod) -> None:
+        """The telling failed: it is news again in a while."""
+        self._held[pod.metadata.uid] = "", self._clock()
 
     def held(self, pod: wire.Pod, hold: Hold, seconds_left: float) -> None:
-        self._held[pod.metadata.uid] = _subject(hold), self._clock()
         message = f"{hold.describe()}; the gate opens in {seconds_left:.0f} s in any case"
         self._tell(pod, HELD, message, hold.forecast.to_json())
 

@@ -34,7 +34,9 @@ class LostReason(StrEnum):
     NODE_GONE = "node-gone"
     NODE_CORDONED = "node-cordoned"
     NODE_NOT_READY = "node-not-ready"
+    NODE_NOT_WARM = "node-not-warm"
     NO_LONGER_FITS = "no-longer-fits"
+    NOT_BOUND = "not-bound"
     BOUND_ELSEWHERE = "bound-elsewhere"
 
 
@@ -42,9 +44,25 @@ _SENTENCES = {
     LostReason.NODE_GONE: "the node is gone",
     LostReason.NODE_CORDONED: "the node was cordoned",
     LostReason.NODE_NOT_READY: "the node is not ready any more",
+    LostReason.NODE_NOT_WARM: "the node is not warm any more, or has no room",
+    LostReason.NOT_BOUND: "no scheduler has bound the pod by its deadline",
     LostReason.NO_LONGER_FITS: "the pod no longer fits there; another was quicker",
     LostReason.BOUND_ELSEWHERE: "the scheduler bound the pod to another node",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Of a nominated pod: `node` is the nominated one as it is now, None where it is gone.
+
+    `can_start` says whether the pod would still be nominated there, `is_preempting` whether pods of lower priority are
+    being removed from the node, `is_overdue` whether the pod's deadline has passed.
+    """
+
+    node: NodeFacts | None
+    can_start: bool = True
+    is_preempting: bool = False
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +78,26 @@ class _Told(msgspec.Struct):
     node: str = ""
 
 
-def own(pod: wire.Pod, node: NodeFacts | None) -> Fate:
-    """The fate of an unbound pod's nomination; `node` is the nominated one as it is now, None where it is gone.
+def own(pod: wire.Pod, now: Circumstances) -> Fate:
+    """The fate of an unbound pod's nomination.
 
     Where the node takes no pods any more, it is cleared. Else, with our gate still closed, it is half of a placement
-    that was interrupted, and the other half is done; with the gate open, it is the scheduler's turn until it says
-    Unschedulable. Of another's nomination nothing is our business but the gate.
+    that was interrupted: the other half is done where it still makes sense. With the gate open, it is the scheduler's
+    turn until it says Unschedulable, or until the deadline: a scheduler that is away, or that nobody runs, must not
+    keep a pod from an autoscaler. A scheduler that preempts for the pod nominates the same node, and is let do it. Of
+    another's nomination nothing is our business but the gate.
     """
+    is_gated = has_our_gate(pod)
     if not is_ours(pod):
-        return Fate(Ownership.FINISH if has_our_gate(pod) else Ownership.LEAVE)
-    if lost := _lost(node):
+        return Fate(Ownership.FINISH if is_gated else Ownership.LEAVE)
+    if lost := _lost(now.node):
         return Fate(Ownership.CLEAR, lost)
-    if has_our_gate(pod):
-        return Fate(Ownership.FINISH)
-    scheduled = condition(pod.status.conditions, "PodScheduled")
-    if scheduled is None or scheduled.status != "False" or scheduled.reason != "Unschedulable":
-        return Fate(Ownership.LEAVE)
-    return Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
+    if is_gated:
+        return Fate(Ownership.FINISH) if now.can_start else Fate(Ownership.CLEAR, LostReason.NODE_NOT_WARM)
+    if _is_unschedulable(pod):
+        may_wait = now.is_preempting and pod.spec.preemption_policy != "Never"
+        return Fate(Ownership.LEAVE) if may_wait else Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
+    return Fate(Ownership.CLEAR, LostReason.NOT_BOUND) if now.is_overdue else Fate(Ownership.LEAVE)
 
 
 def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) -> str:
@@ -100,8 +121,13 @@ def is_ours(pod: wire.Pod) -> bool:
     text = pod.metadata.annotations.get(names.FORECAST_ANNOTATION, "")
     try:
         return msgspec.json.decode(text, type=_Told).node == pod.status.nominated_node_name
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):  # a tenant may have written it
         return False
+
+
+def _is_unschedulable(pod: wire.Pod) -> bool:
+    scheduled = condition(pod.status.conditions, "PodScheduled")
+    return scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable"
 
 
 def _lost(node: NodeFacts | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -123,12 +123,12 @@ class Plan:
     def _append(self, member: Member, name: str) -> None:
         facts, free = self.facts(name), self._free.get(name, self._fleet.nodes[name].free)
         self._history.setdefault(name, []).append(_State(member, facts, free))
-        self._facts[name] = with_start(facts, member.pod)
+        self._facts[name] = with_start(facts, member.pod.needs.images)
         self._free[name] = reduced(free, member.candidates.amounts)
 
 
-def with_start(node: NodeFacts, pod: GatedPod) -> NodeFacts:
-    """The node with one more start on it, and with the pulls that this begins."""
-    if node.images.issuperset(pod.needs.images):
+def with_start(node: NodeFacts, images: Iterable[str]) -> NodeFacts:
+    """The node with one more start on it, of a pod with these images, and with the pulls that this begins."""
+    if node.images.issuperset(images):
         return node.with_more_starting(1.0)
-    return replace(node, starting=node.starting + 1.0, pulling=node.pulling.union(pod.needs.images) - node.images)
+    return replace(node, starting=node.starting + 1.0, pulling=node.pulling.union(images) - node.images)

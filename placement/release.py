@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from cluster.client import ApiClient
 from cluster.clock import Clock
 from cluster.waiting import has_our_gate, keep_document
 from model import names
-from model.errors import Conflict, InvalidProfile, NotFound, StokerError
+from model.errors import ApiError, Conflict, Expired, InvalidProfile, NotFound, StokerError
 from model.profiles import TenantProfile
 from placement.deadlines import deadline_of
 from placement.gates import GateKeeper
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 FAILED: Final = "failed"
 PAGE_SIZE: Final = 500
+WRITES_AT_ONCE: Final = 16
 PROFILES: Final = f"/apis/{names.API_VERSION}/tenantprofiles"
 
 
@@ -46,14 +48,17 @@ async def release(client: ApiClient, clock: Clock, *, everything: bool, dry_run:
     A pod that the API server refuses to change does not keep the others from being opened.
     """
     profiles = await _profiles(client)
-    results = []
-    async for pod in _gated_pods(client):
+    slots = asyncio.Semaphore(WRITES_AT_ONCE)
+
+    async def judge(pod: wire.Pod) -> Release:
         overdue = clock.now() - deadline_of(pod, profiles.get, clock)
         outcome = "not-due" if overdue < 0 and not everything else "would-open"
         if outcome == "would-open" and not dry_run:
-            outcome = await _open(client, pod)
-        results.append(Release(pod.metadata.namespace, pod.metadata.name, outcome, round(overdue, 1)))
-    return results
+            async with slots:
+                outcome = await _open(client, pod)
+        return Release(pod.metadata.namespace, pod.metadata.name, outcome, round(overdue, 1))
+
+    return await asyncio.gather(*[judge(pod) for pod in await _gated_pods(client)])
 
 
 async def _open(client: ApiClient, pod: wire.Pod) -> str:
@@ -68,7 +73,16 @@ async def _open(client: ApiClient, pod: wire.Pod) -> str:
     return "opened"
 
 
-async def _gated_pods(client: ApiClient) -> AsyncIterator[wire.Pod]:
+async def _gated_pods(client: ApiClient) -> list[wire.Pod]:
+    """In pages; from the beginning again where the server has forgotten the version of the first."""
+    while True:
+        try:
+            return [pod async for pod in _listed(client)]
+        except Expired as error:
+            log.info("listed again: %s", error)
+
+
+async def _listed(client: ApiClient) -> AsyncIterator[wire.Pod]:
     token = ""
     while True:
         query: dict[str, str | int] = {"limit": PAGE_SIZE, "fieldSelector": "spec.nodeName="}
@@ -86,11 +100,12 @@ async def _gated_pods(client: ApiClient) -> AsyncIterator[wire.Pod]:
 
 
 async def _profiles(client: ApiClient) -> dict[str, TenantProfile]:
-    """Those that can be read; without its profile, or without the CRD, a pod has the default deadline."""
+    """Those that can be read; a pod without its profile has the default deadline."""
     found: dict[str, TenantProfile] = {}
     try:
         page = msgspec.json.decode(await client.get_bytes(PROFILES), type=wire.ObjectList)
-    except NotFound:
+    except ApiError as error:
+        log.warning("the profiles are not to be had, every pod has the default deadline: %s", error)
         return found
     for raw in page.items:
         item = msgspec.json.decode(raw, type=wire.TenantProfile)

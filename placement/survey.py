@@ -12,16 +12,19 @@ from cluster.snapshot import Snapshot
 from cluster.translation import pod_needs
 from model import names
 from model.errors import InvalidInput
+from model.nodes import NodeFacts
 from model.preferences import Preferences, census
 from model.profiles import ProfileSpec, TenantProfile
 from model.requirements import Requirements
-from model.resources import Amounts, reduced
+from model.resources import Amounts, lacking, reduced
 from model.selectors import PodSelector
 from placement.deadlines import LONGEST_HOLD_SECONDS, creation_of
 from placement.inputs import FleetState, GatedPod, NodeState
+from placement.plan import with_start
+from placement.prospects import prospect
 
 PROFILE_OF_NONE: Final = TenantProfile(
-    name="none", spec=ProfileSpec(runtime_class_policy="Default", max_hold_seconds=LONGEST_HOLD_SECONDS)
+    name="none.stoker.dev", spec=ProfileSpec(runtime_class_policy="Default", max_hold_seconds=LONGEST_HOLD_SECONDS)
 )
 """For pods whose profile is gone, and for those whose annotation never named one: the default priors."""
 
@@ -32,29 +35,8 @@ class Survey:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    def gated(self, pods: Iterable[wire.Pod]) -> list[GatedPod]:
-        return [self._gated(pod) for pod in pods]
-
-    def fleet(self, gated: Iterable[GatedPod], placed: Mapping[str, str]) -> FleetState:
-        """The nodes with what is left beside bound, nominated and just placed pods.
-
-        `placed`: by uid, the node of each pod that was nominated and is not seen to be so yet.
-        """
-        fleet = self._snapshot.fleet
-        nodes = {facts.name: NodeState(facts, traits, free) for facts, traits, free in fleet.offers()}
-        nominated = [(name, pod) for name, pod in self._nominated(placed) if name in nodes]
-        for name, pod in nominated:
-            nodes[name] = _with(nodes[name], _amounts(pod))
-        return FleetState(nodes, fleet, self._census(gated, nominated))
-
-    def _nominated(self, placed: Mapping[str, str]) -> Iterator[tuple[str, wire.Pod]]:
-        for uid, pod in self._snapshot.waiting.pods.items():
-            if name := pod.status.nominated_node_name or placed.get(uid, ""):
-                yield name, pod
-
-    def _gated(self, pod: wire.Pod) -> GatedPod:
+    def gated(self, pod: wire.Pod) -> GatedPod:
         snapshot, metadata = self._snapshot, pod.metadata
-        profile = snapshot.tenancy.profile(metadata.annotations.get(names.PROFILE_ANNOTATION, "")) or PROFILE_OF_NONE
         try:
             requirements, preferences, reason = requirements_of(pod), preferences_of(pod), unjudged(pod)
         except InvalidInput as error:
@@ -65,11 +47,51 @@ class Survey:
             created=creation_of(pod, snapshot.clock, snapshot.waiting.first_seen.get(metadata.uid)),
             needs=pod_needs(pod, snapshot.tenancy.handler_of),
             requirements=requirements,
-            profile=profile,
+            profile=self._profile(pod),
             preferences=preferences,
             priority=pod.spec.priority,
             unjudged=reason,
         )
+
+    def fleet(self, gated: Iterable[GatedPod], placed: Mapping[str, str]) -> FleetState:
+        """The nodes with what is left beside bound, nominated and just placed pods.
+
+        `placed`: by uid, the node of each pod that was nominated and is not seen to be so yet.
+        """
+        fleet = self._snapshot.fleet
+        nodes = {facts.name: NodeState(facts, traits, free) for facts, traits, free in fleet.offers()}
+        nominated = [(name, pod) for name, pod in self._nominated(placed) if name in nodes]
+        for name, pod in nominated:
+            nodes[name] = self._with(nodes[name], pod)
+        return FleetState(nodes, fleet, self._census(gated, nominated))
+
+    def can_start(self, pod: wire.Pod, node: NodeFacts | None, now: float) -> bool:
+        """Whether the node is warm for the pod and has room for it beside the pods that are bound to it."""
+        if node is None:
+            return False
+        profile = self._profile(pod)
+        way = prospect(node, pod_needs(pod, self._snapshot.tenancy.handler_of).handler, profile.spec, now)
+        free = self._snapshot.fleet.free_on(node.name)
+        return way is not None and way.stage is None and not lacking(_amounts(pod), free)
+
+    def is_preempted_for(self, pod: wire.Pod, name: str) -> bool:
+        """Whether pods of lower priority are on their way off the node."""
+        others = self._snapshot.fleet.pods_on(name)
+        return any(item.metadata.deletion_timestamp and item.spec.priority < pod.spec.priority for item in others)
+
+    def _profile(self, pod: wire.Pod) -> TenantProfile:
+        name = pod.metadata.annotations.get(names.PROFILE_ANNOTATION, "")
+        return self._snapshot.tenancy.profile(name) or PROFILE_OF_NONE
+
+    def _with(self, node: NodeState, pod: wire.Pod) -> NodeState:
+        """The node with a pod that is about to be bound to it."""
+        images = pod_needs(pod, self._snapshot.tenancy.handler_of).images
+        return NodeState(with_start(node.facts, images), node.traits, reduced(node.free, _amounts(pod)))
+
+    def _nominated(self, placed: Mapping[str, str]) -> Iterator[tuple[str, wire.Pod]]:
+        for uid, pod in self._snapshot.waiting.pods.items():
+            if name := pod.status.nominated_node_name or placed.get(uid, ""):
+                yield name, pod
 
     def _census(
         self, gated: Iterable[GatedPod], nominated: Iterable[tuple[str, wire.Pod]]
@@ -88,7 +110,3 @@ def _amounts(pod: wire.Pod) -> Amounts:
         return amounts_of(pod)
     except InvalidInput:
         return ()
-
-
-def _with(node: NodeState, taken: Amounts) -> NodeState:
-    return NodeState(node.facts.with_more_starting(1.0), node.traits, reduced(node.free, taken))

@@ -8,6 +8,7 @@ from typing import Final
 
 from model.profiles import TenantProfile
 from webhook.architecture import conflicts_with_architecture
+from webhook.peerpods import is_peer_pod
 from webhook.pods import Container, Pod
 
 KATA_PREFIX: Final = "kata"
@@ -30,6 +31,8 @@ def advise(pod: Pod, profile: TenantProfile) -> tuple[Advice, ...]:
         found.append(Advice("architecture", f"the pod rules out {wanted}, which its profile requires"))
     if _runtime_class(pod, profile).startswith(KATA_PREFIX):
         found.extend(_beyond_kata(pod))
+    if not pod.is_of_daemon_set and is_peer_pod(pod, profile.spec):
+        found.extend(_beyond_peer_pods(pod))
     return tuple(found)
 
 
@@ -62,6 +65,14 @@ def _beyond_kata(pod: Pod) -> list[Advice]:
     return found
 
 
+def _beyond_peer_pods(pod: Pod) -> list[Advice]:
+    """CPU and memory have moved, and huge pages without either are refused by the API server."""
+    first = _first(pod.spec.all_containers, _asks_for_huge_pages)
+    if first is None:
+        return []
+    return [Advice("huge-pages", f'container "{first.name[:_MAX_NAME]}": a peer pod has no huge pages')]
+
+
 def _first(containers: tuple[Container, ...], concerns: Callable[[Container], bool]) -> Container | None:
     return next((container for container in containers if concerns(container)), None)
 
@@ -72,6 +83,11 @@ def _is_privileged(container: Container) -> bool:
 
 def _mounts_any(container: Container, volumes: frozenset[str]) -> bool:
     return any(mount.name in volumes for mount in container.volume_mounts or ())
+
+
+def _asks_for_huge_pages(container: Container) -> bool:
+    limits = container.resources.limits if container.resources else None
+    return any(name.startswith("hugepages-") for name in limits or ())
 
 
 def _mounts_sub_path(container: Container) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from model.names import ARCHITECTURE_LABEL
 from model.profiles import ProfileSpec
-from webhook.patch import Operation, append, put, put_entry
+from webhook.patch import Operation, append, put, put_entries
 from webhook.pods import NodeSelectorTerm, Pod, PodSpec, Requirement
 
 KIND: Final = "architecture"
@@ -25,7 +25,7 @@ def place_by_architecture(pod: Pod, profile: ProfileSpec) -> list[Operation]:
     if policy == "Require" and not conflicts_with_architecture(pod, profile):
         selector = pod.spec.node_selector
         if (selector or {}).get(ARCHITECTURE_LABEL) != preferred:
-            return [put_entry(KIND, ("spec", "nodeSelector"), selector, ARCHITECTURE_LABEL, preferred)]
+            return put_entries(KIND, ("spec", "nodeSelector"), selector, {ARCHITECTURE_LABEL: preferred})
     return []
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from model import names
 from model.profiles import ProfileSpec, TenantProfile
 from webhook.architecture import place_by_architecture
-from webhook.patch import Operation, append, put, put_entry
+from webhook.patch import Operation, append, put, put_entries
+from webhook.peerpods import take_peer_form
 from webhook.pods import DEFAULT_SCHEDULER, Pod
 from webhook.pulling import rewrite_pull_policies
 from webhook.tolerations import add_tolerations
@@ -37,7 +39,9 @@ def mutate(pod: Pod, profile: TenantProfile) -> list[Operation]:
         operations += add_gates(pod, spec)
         operations += name_scheduler(pod, spec)
         operations += place_by_architecture(pod, spec)
-    operations += annotate(pod, profile.name)
+    peer = take_peer_form(pod, spec)
+    operations += peer.operations
+    operations += annotate(pod, {names.PROFILE_ANNOTATION: profile.name, **peer.annotations})
     return operations
 
 
@@ -80,9 +84,5 @@ def name_scheduler(pod: Pod, profile: ProfileSpec) -> list[Operation]:
     return [put(SCHEDULER_NAME, ("spec", "schedulerName"), named, wanted)]
 
 
-def annotate(pod: Pod, profile_name: str) -> list[Operation]:
-    annotations = pod.metadata.annotations
-    if (annotations or {}).get(names.PROFILE_ANNOTATION) == profile_name:
-        return []
-    path = ("metadata", "annotations")
-    return [put_entry(ANNOTATION, path, annotations, names.PROFILE_ANNOTATION, profile_name)]
+def annotate(pod: Pod, annotations: Mapping[str, str]) -> list[Operation]:
+    return put_entries(ANNOTATION, ("metadata", "annotations"), pod.metadata.annotations, annotations)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,13 +29,14 @@ def put(kind: str, path: tuple[str | int, ...], present: object, value: object) 
     return Operation(kind, "add" if present is None else "replace", pointer(*path), value)
 
 
-def put_entry(
-    kind: str, path: tuple[str | int, ...], present: dict[str, str] | None, key: str, value: str
-) -> Operation:
-    """Set one entry of a map that may be absent."""
+def put_entries(
+    kind: str, path: tuple[str | int, ...], present: Mapping[str, str] | None, entries: Mapping[str, str]
+) -> list[Operation]:
+    """Set entries of a map that may be absent; nothing for those that stand there already."""
     if present is None:
-        return Operation(kind, "add", pointer(*path), {key: value})
-    return Operation(kind, "replace" if key in present else "add", pointer(*path, key), value)
+        return [Operation(kind, "add", pointer(*path), dict(entries))] if entries else []
+    changed = {key: value for key, value in entries.items() if present.get(key) != value}
+    return [put(kind, (*path, key), present.get(key), value) for key, value in changed.items()]
 
 
 def append(

@@ -45,10 +45,21 @@ class VolumeDevice(_Wire, frozen=True):
     name: str = ""
 
 
+Quantities = dict[str, str | int | float]
+"""Quantities by resource; the API server sends strings, people may write numbers."""
+
+
+class Resources(_Wire, frozen=True):
+    limits: Quantities | None = None
+    requests: Quantities | None = None
+
+
 class Container(_Wire, frozen=True):
     name: str = ""
     image: str | None = None
     image_pull_policy: str | None = None
+    resources: Resources | None = None
+    restart_policy: str | None = None
     security_context: SecurityContext | None = None
     volume_mounts: tuple[VolumeMount, ...] | None = None
     volume_devices: tuple[VolumeDevice, ...] | None = None
@@ -128,6 +139,8 @@ class PodSpec(_Wire, frozen=True):
     node_selector: dict[str, str] | None = None
     affinity: Affinity | None = None
     node_name: str | None = None
+    resources: Resources | None = None
+    overhead: Quantities | None = None
     host_network: bool | None = None
     host_pid: bool | None = field(default=None, name="hostPID")
     host_ipc: bool | None = field(default=None, name="hostIPC")

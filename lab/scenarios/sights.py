@@ -13,7 +13,7 @@ class Sight:
     node: str | None
     architecture: str | None
     seconds: float | None
-    """From its first creation to Ready; None where it was not ready when the trial ended."""
+    """From the first attempt to create it to Ready; None where it was not ready when the trial ended."""
 
     kubelet_seconds: float | None
     """The part of it from the binding on."""

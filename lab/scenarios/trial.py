@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -55,6 +56,7 @@ class Trial:
         self._roles: dict[str, Role] = {}
         self._uids: dict[str, str] = {}
         self._first_uids: dict[str, str] = {}
+        self._refused_wall_seconds: defaultdict[str, float] = defaultdict(float)
         self._scene_at = 0.0
 
     async def run(self, story: Story, roles: Sequence[Role], incident: Incident) -> Finding:
@@ -127,18 +129,20 @@ class Trial:
 
     async def _create(self, role: Role) -> None:
         body = self.mode.pod(role.manifest)
-        deadline = time.monotonic() + SETUP_WALL_SECONDS
+        began = time.monotonic()
         while True:
+            tried = time.monotonic()
             try:
                 stored = await self.stage.client.create(COLLECTION, body)
             except (ApiError, ConnectionFailed) as error:
                 passing = not isinstance(error, ApiError) or error.status >= 500 or error.status in TRANSIENT
-                if not passing or time.monotonic() > deadline:
+                if not passing or tried - began > SETUP_WALL_SECONDS:
                     raise
                 self.refused_creations += 1
                 await asyncio.sleep(RETRY_WALL_SECONDS)
             else:
                 self._uids[role.name] = stored["metadata"]["uid"]
+                self._refused_wall_seconds[role.name] += tried - began
                 self._first_uids.setdefault(role.name, self._uids[role.name])
                 return
 
@@ -177,6 +181,8 @@ class Trial:
         seconds = truth.seconds_to_ready(speed) if truth else None
         if seconds is not None:
             seconds += (sighting.created_unix - first.created_unix) * speed
+            # As in the scheduler's queue, wall seconds count as they are: programs take no less to start again.
+            seconds += self._refused_wall_seconds[name]
         return Sight(
             name=name,
             node=truth.node if truth else None,

@@ -30,7 +30,9 @@ def _descend(pods: tuple[GatedPod, ...], fleet: FleetState, spent: Cost, best: C
     for name, node in fleet.nodes.items():
         if not lacking(pod.requirements.amounts, node.free):
             seconds = forecast(pod.needs, node.facts, pod.profile.spec, fleet.sizes, NOW).seconds
-            taken = replace(node, facts=with_start(node.facts, pod), free=reduced(node.free, pod.requirements.amounts))
+            taken = replace(
+                node, facts=with_start(node.facts, pod.needs.images), free=reduced(node.free, pod.requirements.amounts)
+            )
             after = replace(fleet, nodes={**fleet.nodes, name: taken})
             best = _descend(rest, after, (spent[0], spent[1] + seconds), best)
     return _descend(rest, fleet, (spent[0] + 1, spent[1]), best)

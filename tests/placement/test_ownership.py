@@ -9,7 +9,7 @@ import pytest
 from cluster import wire
 from model import names
 from model.nodes import NodeFacts
-from placement.ownership import Fate, LostReason, Ownership, is_ours, lost_by, own
+from placement.ownership import Circumstances, Fate, LostReason, Ownership, is_ours, lost_by, own
 from tests.builders import node
 from tests.cluster.objects import decoded, pod
 
@@ -70,7 +70,33 @@ def test_ours_is_what_the_forecast_on_the_pod_names(subject: wire.Pod, ours: boo
     ],
 )
 def test_the_fate_of_a_nomination(subject: wire.Pod, now: NodeFacts | None, fate: Fate) -> None:
-    assert own(subject, now) == fate
+    assert own(subject, Circumstances(now)) == fate
+
+
+def test_half_a_placement_that_would_not_be_made_any_more_is_taken_back() -> None:
+    now = Circumstances(WARM, can_start=False)
+    assert own(nominated(gated=True), now) == lost(LostReason.NODE_NOT_WARM)
+    assert own(nominated(), now) == LEAVE
+
+
+def test_no_nomination_outlives_its_pods_deadline() -> None:
+    late = Circumstances(WARM, is_overdue=True)
+    assert own(nominated(), late) == lost(LostReason.NOT_BOUND)
+    assert own(nominated(condition={**UNSCHEDULABLE, "reason": "SchedulerError"}), late) == lost(LostReason.NOT_BOUND)
+    assert own(nominated(None), late) == LEAVE
+
+
+def test_a_scheduler_that_preempts_for_the_pod_is_let_do_it() -> None:
+    preempting = Circumstances(WARM, is_preempting=True)
+    subject = nominated(condition=UNSCHEDULABLE)
+    assert own(subject, preempting) == LEAVE
+    subject.spec.preemption_policy = "Never"
+    assert own(subject, preempting) == lost(LostReason.NO_LONGER_FITS)
+
+
+def test_an_annotation_nested_beyond_measure_is_not_ours() -> None:
+    text = '{"x":' + "[" * 2_000 + "]" * 2_000 + "}"
+    assert not is_ours(pod(annotations={names.FORECAST_ANNOTATION: text}, nominatedNodeName="warm"))
 
 
 @pytest.mark.parametrize("reason", LostReason)

@@ -12,13 +12,13 @@ from tests.placement.desk import START, Desk
 
 
 def gated(desk: Desk) -> GatedPod:
-    (pod,) = Survey(desk.snapshot).gated(desk.snapshot.waiting.pods.values())
-    return pod
+    (pod,) = desk.snapshot.waiting.pods.values()
+    return Survey(desk.snapshot).gated(pod)
 
 
 def fleet(desk: Desk, placed: dict[str, str] | None = None) -> FleetState:
     survey = Survey(desk.snapshot)
-    return survey.fleet(survey.gated(desk.snapshot.waiting.pods.values()), placed or {})
+    return survey.fleet([survey.gated(pod) for pod in desk.snapshot.waiting.pods.values()], placed or {})
 
 
 def cpu(desk: Desk, node: str = "warm", placed: dict[str, str] | None = None) -> int:
