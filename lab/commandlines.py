@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,12 @@ class ControlPlaneSettings:
     max_mutating_requests_inflight: int = 1000
     """Writing requests at once (Kubernetes: 200); priority and fairness divides the sum of both among its levels."""
 
+    audited_groups: tuple[str, ...] = ()
+    """Groups of users whose requests kube-apiserver records in logs/audit.log, a JSON object a line."""
+
+    streams_lists: bool = True
+    """Whether a watch may begin with a list (WatchList, the default); without, clients list in pages."""
+
     verbosity: int = 0
     """klog's -v for all Kubernetes programs; 0 is quiet, 4 tells why a pod was placed where it is."""
 
@@ -69,6 +75,8 @@ class ApiServerFiles:
     client_ca: Path
     serving: CredentialFiles
     service_accounts: CredentialFiles
+    audit_policy: Path | None = None
+    audit_log: Path | None = None
 
 
 def apiserver(
@@ -96,6 +104,10 @@ def apiserver(
     ]
     if not settings.controller_manager:
         words.append("--disable-admission-plugins=ServiceAccount")
+    if not settings.streams_lists:
+        words.append("--feature-gates=WatchList=false")
+    if files.audit_policy is not None:
+        words += [f"--audit-policy-file={files.audit_policy}", f"--audit-log-path={files.audit_log}"]
     return words
 
 
@@ -132,6 +144,16 @@ def scheduler(program: Path, port: int, files: ClientFiles, configuration: Path,
         f"--config={configuration}",
         f"--v={verbosity}",
     ]
+
+
+def audit_policy(groups: Sequence[str]) -> dict[str, Any]:
+    """Who asked for what, of these groups alone, once a request is answered or, for a watch, begun."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata", "userGroups": list(groups)}],
+    }
 
 
 def scheduler_configuration(configuration: Mapping[str, Any], kubeconfig: Path) -> dict[str, Any]:

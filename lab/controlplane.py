@@ -99,6 +99,11 @@ class ControlPlane:
         """The authority behind every serving certificate of this control plane."""
         return self._credentials.ca_pem
 
+    @property
+    def audit_log(self) -> Path:
+        """Written where the settings name groups to be audited."""
+        return self.directory / "logs" / "audit.log"
+
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
         """A kubeconfig with a client certificate; RBAC decides what the user and the groups may do."""
         return self._credentials.client_kubeconfig(self.server_url, user, groups)
@@ -162,6 +167,8 @@ class ControlPlane:
             client_ca=self._credentials.ca_file,
             serving=self._credentials.serving_files("kube-apiserver", APISERVER_IDENTITIES),
             service_accounts=self._credentials.serving_files("service-accounts", ()),
+            audit_policy=self._write_audit_policy(),
+            audit_log=self.audit_log,
         )
 
         def build(ports: Sequence[int]) -> Process:
@@ -173,6 +180,13 @@ class ControlPlane:
 
         self.apiserver = await self._start(1, build)
         self.admin_kubeconfig = self.kubeconfig_for("kubernetes-admin", ADMIN_GROUPS)
+
+    def _write_audit_policy(self) -> Path | None:
+        if not self.settings.audited_groups:
+            return None
+        path = self.directory / "audit-policy.yaml"
+        path.write_text(yaml.safe_dump(commandlines.audit_policy(self.settings.audited_groups)))
+        return path
 
     async def _start_controller_manager(self) -> None:
         files = self._client_files("system:kube-controller-manager", "kube-controller-manager")

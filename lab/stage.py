@@ -19,7 +19,7 @@ import yaml
 from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.balancer import Balancer
-from lab.commandlines import LOOPBACK
+from lab.commandlines import LOOPBACK, ControlPlaneSettings
 from lab.controlplane import ControlPlane, answers_ok
 from lab.processes import POLL_SECONDS, Check, Process, start_on_free_ports
 from lab.toolchain import Programs
@@ -45,16 +45,23 @@ class Stage:
     extender: Process
     extender_port: int
 
-    def __init__(self, speed: float, progress: Progress) -> None:
+    def __init__(self, speed: float, progress: Progress, settings: ControlPlaneSettings | None = None) -> None:
         self.speed = speed
+        self._settings = settings
         self.webhooks: list[Process] = []
         self._progress = progress
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, programs: Programs, speed: float, progress: Progress = lambda _: None) -> AsyncIterator[Stage]:
+    async def start(
+        cls,
+        programs: Programs,
+        speed: float,
+        progress: Progress = lambda _: None,
+        settings: ControlPlaneSettings | None = None,
+    ) -> AsyncIterator[Stage]:
         """Up with the block, gone after it. `speed`: modelled seconds in a wall second, as Stoker is told."""
-        stage = cls(speed, progress)
+        stage = cls(speed, progress, settings)
         async with AsyncExitStack() as stack:
             await stage._start(programs, stack)
             yield stage
@@ -74,7 +81,7 @@ class Stage:
 
     async def _start(self, programs: Programs, stack: AsyncExitStack) -> None:
         self._progress("starting etcd, kube-apiserver and kube-controller-manager")
-        self.control_plane = await stack.enter_async_context(ControlPlane.start(programs))
+        self.control_plane = await stack.enter_async_context(ControlPlane.start(programs, self._settings))
         self.client = await stack.enter_async_context(ApiClient(await load_access(self.control_plane.admin_kubeconfig)))
         self.balancer = await stack.enter_async_context(Balancer())
         self._progress("applying the manifests")

@@ -161,13 +161,14 @@ class Pod(_Wire, frozen=True):
 
     @property
     def is_mirror(self) -> bool:
-        """Whether it only shows a static pod that a kubelet runs already."""
+        """Whether it only shows a static pod that a kubelet runs already; that it does is for the policies to check."""
         return names.MIRROR_ANNOTATION in (self.metadata.annotations or {})
 
     @property
     def is_of_daemon_set(self) -> bool:
         """Whether a DaemonSet controls it, which has chosen the node already, from the template as it stands.
 
-        An affinity to a node's name alone proves nothing: anybody may write one, to slip past an enforced class.
+        An affinity to a node's name alone proves nothing: anybody may write one, to slip past an enforced class. An
+        owner can be forged as well; the admission policy `stoker-creation` refuses that (docs/security.md).
         """
         return any(owner.controller and owner.kind == "DaemonSet" for owner in self.metadata.owner_references or ())

@@ -1,4 +1,4 @@
-"""A control plane of this room's own with manifests/default applied by kubectl: its webhook fails closed."""
+"""Control planes of this room: one with manifests/default, whose webhook fails closed; one with the policies alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from cluster.access import load_access
+from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
 from lab.toolchain import Programs
 from manifests.loader import ROOT
+from tests.manifests.fence import WIDENED, Fence
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -21,3 +24,31 @@ async def installed(programs: Programs, tmp_path_factory: pytest.TempPathFactory
         yield running
     finally:
         await running.down()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def fence(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fence]:
+    running = await ControlPlane.up(tmp_path_factory.mktemp("fence"), programs)
+    try:
+        async with ApiClient(await load_access(running.admin_kubeconfig)) as administrator:
+            made = Fence(running, administrator)
+            await made.install()
+            yield made
+            await made.close()
+    finally:
+        await running.down()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def editor(fence: Fence) -> ApiClient:
+    """An unprivileged user."""
+    return await fence.editor()
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def widened(fence: Fence) -> ApiClient:
+    """Somebody whom nothing but the policies stops."""
+    await fence.grant("widened", WIDENED)
+    client = await fence.user("widened")
+    await fence.in_effect(client)
+    return client

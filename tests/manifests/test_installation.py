@@ -27,6 +27,11 @@ from tests.conftest import namespace_name
 pytestmark = pytest.mark.controlplane
 
 WEBHOOKS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+LOCKED_DOWN = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 
 def shipped(kind: str, name: str) -> dict[str, Any]:
@@ -92,6 +97,17 @@ async def test_pods_of_the_template_satisfy_the_restricted_standard_of_their_nam
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
     with pytest.raises(LabError, match='violates PodSecurity "restricted:latest"'):
         await installed.kubectl(*flags, stdin=json.dumps(pod))
+
+
+def test_no_container_may_write_to_its_root_or_gain_a_privilege() -> None:
+    jobs = shipped("CronJob", "stoker-release")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    specs = [shipped("Deployment", name)["spec"]["template"]["spec"] for name in ("stoker", names.SCHEDULER)]
+    for spec in (*specs, jobs):
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert {json.dumps(container["securityContext"], sort_keys=True) for container in spec["containers"]} == {
+            json.dumps(LOCKED_DOWN, sort_keys=True)
+        }
 
 
 async def test_the_release_job_gets_its_pods_under_the_restricted_standard(installed: ControlPlane) -> None:

@@ -82,9 +82,15 @@ ALLOWED = [
     *((RELEASE, verb, "pods", EVERYWHERE) for verb in ("list", "update")),
     (RELEASE, "update", "pods/*/status", EVERYWHERE),
     (RELEASE, "list", PROFILES, EVERYWHERE),
+    # What the admission policies ask for.
+    *((account, "ungate", PROFILES, EVERYWHERE) for account in (SERVER, RELEASE)),
+    (SCHEDULER, "place", PROFILES, EVERYWHERE),
 ]
 
 FORBIDDEN = [
+    *((SERVER, verb, PROFILES, EVERYWHERE) for verb in ("assign", "exempt", "markwarm", "place")),
+    *((RELEASE, verb, PROFILES, EVERYWHERE) for verb in ("assign", "exempt", "markwarm", "place")),
+    *((SCHEDULER, verb, PROFILES, EVERYWHERE) for verb in ("assign", "exempt", "markwarm", "ungate")),
     *((SERVER, verb, resource, EVERYWHERE) for verb in WRITING for resource in ("nodes", "namespaces", PROFILES)),
     *((SERVER, verb, "pods", EVERYWHERE) for verb in ("create", "patch", "delete")),
     *((SERVER, verb, f"{LEASES}/{names.SCHEDULER}", SYSTEM) for verb in ("update", "patch", "delete")),

@@ -1,0 +1,227 @@
+"""What a tenant might try against Stoker: the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from cluster.client import STRATEGIC_PATCH
+from model import names
+from tests.manifests.fence import FREE, PROFILE, daemon_set, node, pod
+from tests.manifests.requests import (
+    APPLY_PATCH,
+    DAEMON_SETS,
+    FORECAST,
+    GATE,
+    JSON_PATCH,
+    NAMESPACES,
+    NODES,
+    PODS,
+    TAINT,
+    WARM_LABEL,
+    Prepare,
+    annotated,
+    annotating,
+    assign,
+    bare_node,
+    binding,
+    classless,
+    creating,
+    daemons,
+    forecast,
+    free_namespace,
+    gated,
+    labelled_namespace,
+    labels,
+    marked_node,
+    mirror,
+    nominate,
+    nominated,
+    nominated_to_mine,
+    of_another_class,
+    opted_out,
+    owned,
+    patching,
+    plain,
+    replacing,
+    restarted,
+    ungated,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`name` says what is tried; `policy` is the one that must refuse it.
+
+    `administrators`: whether a cluster administrator, who has every verb, is let through.
+    """
+
+    name: str
+    policy: str
+    prepare: Prepare
+    administrators: bool = True
+
+
+WARM_CONDITION: Final = {"type": "StokerWarm", "status": "True", "reason": "Mine"}
+APPLIED_LABEL: Final = {"apiVersion": "v1", "kind": "Namespace", **assign(PROFILE)}
+FORCED: Final = {"fieldManager": "mine", "force": "true"}
+
+OF_CLASSES: Final = [
+    Attempt("a pod without the class", "stoker-classes", creating(PODS, classless), administrators=False),
+    Attempt("a pod of another class", "stoker-classes", creating(PODS, of_another_class), administrators=False),
+    Attempt(
+        "a forged DaemonSet's pod without the class",
+        "stoker-classes",
+        creating(PODS, lambda name: owned(name, runtimeClassName=None)),
+    ),
+    Attempt(
+        "a forged mirror pod without the class",
+        "stoker-classes",
+        creating(PODS, lambda name: mirror(name, runtimeClassName=None)),
+    ),
+    Attempt(
+        "a DaemonSet without the class",
+        "stoker-daemonsets",
+        creating(DAEMON_SETS, lambda name: daemon_set(name, runtimeClassName=None)),
+    ),
+    Attempt(
+        "dropping the class from a DaemonSet",
+        "stoker-daemonsets",
+        patching(daemons, {"spec": {"template": {"spec": {"runtimeClassName": None}}}}),
+    ),
+]
+
+OF_CREATION: Final = [
+    Attempt("a pod that names its node", "stoker-creation", creating(PODS, lambda n: pod(n, nodeName="mine"))),
+    Attempt("a forged DaemonSet's pod, to escape the gate", "stoker-creation", creating(PODS, owned)),
+    Attempt("a forged mirror pod, to escape the webhook", "stoker-creation", creating(PODS, mirror)),
+    Attempt(
+        "a pod with a forecast of its own",
+        "stoker-creation",
+        creating(PODS, lambda n: annotated(pod(n), **{names.FORECAST_ANNOTATION: FORECAST})),
+    ),
+    Attempt(
+        "a pod that says it has another profile",
+        "stoker-creation",
+        creating(PODS, lambda n: annotated(pod(n), **{names.PROFILE_ANNOTATION: "another"})),
+    ),
+    Attempt(
+        "a pod with a profile in a namespace without one",
+        "stoker-creation",
+        creating(f"{NAMESPACES}/{FREE}/pods", lambda n: annotated(pod(n), **{names.PROFILE_ANNOTATION: PROFILE})),
+    ),
+]
+
+OF_GATES: Final = [
+    Attempt("opening every gate", "stoker-changes", patching(gated, {"spec": {"schedulingGates": None}})),
+    Attempt(
+        "opening the gate by a JSON patch",
+        "stoker-changes",
+        patching(gated, [{"op": "remove", "path": "/spec/schedulingGates/0"}], JSON_PATCH),
+    ),
+    Attempt(
+        "opening the gate by a strategic patch",
+        "stoker-changes",
+        patching(gated, {"spec": {"schedulingGates": [{**GATE, "$patch": "delete"}]}}, STRATEGIC_PATCH),
+    ),
+    Attempt("opening the gate by replacing the pod", "stoker-changes", replacing(gated, ungated)),
+]
+
+OF_CHANGES: Final = [
+    Attempt("writing a forecast", "stoker-changes", patching(plain, forecast(FORECAST))),
+    Attempt("changing the forecast", "stoker-changes", patching(gated, forecast("{}"))),
+    Attempt("removing the forecast", "stoker-changes", patching(nominated, forecast(None))),
+    Attempt(
+        "changing the profile of a pod",
+        "stoker-changes",
+        patching(gated, annotating(**{names.PROFILE_ANNOTATION: "another"})),
+    ),
+    Attempt(
+        "writing a forecast into the status",
+        "stoker-changes",
+        patching(plain, forecast(FORECAST), subresource="/status"),
+    ),
+    Attempt(
+        "removing the forecast through the status",
+        "stoker-changes",
+        patching(nominated, forecast(None), subresource="/status"),
+    ),
+    Attempt(
+        "removing the profile of a pod through the status",
+        "stoker-changes",
+        patching(gated, annotating(**{names.PROFILE_ANNOTATION: None}), subresource="/status"),
+    ),
+    Attempt("nominating a node", "stoker-changes", patching(plain, nominate("mine"), subresource="/status")),
+    Attempt(
+        "nominating a node while gated", "stoker-changes", patching(gated, nominate("mine"), subresource="/status")
+    ),
+    Attempt("moving a nomination", "stoker-changes", replacing(nominated, nominated_to_mine, "/status")),
+    Attempt("clearing a nomination", "stoker-changes", patching(nominated, nominate(None), subresource="/status")),
+    Attempt("binding a pod to a node", "stoker-bindings", binding()),
+    Attempt("binding by the older resource", "stoker-bindings", binding(legacy=True)),
+    Attempt(
+        "writing a forecast by a binding",
+        "stoker-bindings",
+        binding(annotations={names.FORECAST_ANNOTATION: FORECAST}),
+    ),
+]
+
+OF_NAMESPACES: Final = [
+    Attempt("giving a namespace a profile", "stoker-namespaces", patching(free_namespace, assign(PROFILE))),
+    Attempt(
+        "giving a namespace a profile by applying",
+        "stoker-namespaces",
+        patching(free_namespace, APPLIED_LABEL, APPLY_PATCH, **FORCED),
+    ),
+    Attempt("giving a namespace an empty profile", "stoker-namespaces", patching(free_namespace, assign(""))),
+    Attempt("taking a namespace out of its profile", "stoker-namespaces", patching(labelled_namespace, assign(None))),
+    Attempt("changing the profile of a namespace", "stoker-namespaces", patching(labelled_namespace, assign("weaker"))),
+    Attempt(
+        "a new namespace with a profile",
+        "stoker-namespaces",
+        creating(NAMESPACES, lambda n: node(n, labels={names.PROFILE_LABEL: PROFILE})),
+    ),
+    Attempt(
+        "giving a profile through the status",
+        "stoker-namespaces",
+        patching(free_namespace, assign(PROFILE), subresource="/status"),
+    ),
+    Attempt(
+        "taking the profile away through the status",
+        "stoker-namespaces",
+        patching(labelled_namespace, assign(None), subresource="/status"),
+    ),
+    Attempt(
+        "taking the profile away by finalizing",
+        "stoker-namespaces",
+        replacing(labelled_namespace, opted_out, "/finalize"),
+    ),
+]
+
+OF_NODES: Final = [
+    Attempt("calling a node warm", "stoker-nodes", patching(bare_node, labels(WARM_LABEL, "true"))),
+    Attempt("calling a node cold", "stoker-nodes", patching(marked_node, labels(WARM_LABEL, None))),
+    Attempt("calling a node warm with no value", "stoker-nodes", patching(bare_node, labels(WARM_LABEL, ""))),
+    Attempt("calling a new node warm", "stoker-nodes", creating(NODES, lambda n: node(n, labels={WARM_LABEL: "true"}))),
+    Attempt("telling of a restart", "stoker-nodes", patching(bare_node, restarted("2026-01-01T00:00:00Z"))),
+    Attempt("hiding a restart", "stoker-nodes", patching(marked_node, restarted(None))),
+    Attempt("tainting a node", "stoker-nodes", patching(bare_node, {"spec": {"taints": [TAINT]}})),
+    Attempt("lifting the taint", "stoker-nodes", patching(marked_node, {"spec": {"taints": None}})),
+    Attempt(
+        "calling a node warm through the status",
+        "stoker-nodes",
+        patching(bare_node, labels(WARM_LABEL, "true"), subresource="/status"),
+    ),
+    Attempt(
+        "telling of a restart through the status",
+        "stoker-nodes",
+        patching(bare_node, restarted("2026-01-01T00:00:00Z"), subresource="/status"),
+    ),
+    Attempt(
+        "writing the condition",
+        "stoker-nodes",
+        patching(bare_node, {"status": {"conditions": [WARM_CONDITION]}}, STRATEGIC_PATCH, "/status"),
+    ),
+]
+
+ATTEMPTS: Final = [*OF_CLASSES, *OF_CREATION, *OF_GATES, *OF_CHANGES, *OF_NAMESPACES, *OF_NODES]
