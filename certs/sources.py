@@ -83,8 +83,9 @@ class SelfManaged:
     async def refresh(self, now: datetime) -> float:
         """The certificate is kept whatever else fails; StokerError tells of the first thing that did."""
         unannounced = await self._announce()
+        asked_at = self._monotonic()
         stored = await self._store.ensure(now)
-        self._has_read(stored)
+        self._has_read(stored, asked_at)
         self._serve(stored, now)
         if self._serves != self._announced:
             unannounced = await self._announce()
@@ -123,9 +124,10 @@ class SelfManaged:
         self._announced = self._serves
         return None
 
-    def _has_read(self, stored: StoredAuthority) -> None:
+    def _has_read(self, stored: StoredAuthority, asked_at: float) -> None:
+        """The Secret may have changed since it was asked for, however late the answer is looked at."""
         self._stored = stored
-        self._read_at = self._monotonic()
+        self._read_at = asked_at
 
     def _serve(self, stored: StoredAuthority, now: datetime) -> None:
         metrics.EXPIRY.labels("ca").set(stored.authority.pair.expires.timestamp())
@@ -136,10 +138,11 @@ class SelfManaged:
         self._serves = fingerprint(stored.certificate)
 
     async def _read_bundle(self) -> bytes:
+        asked_at = self._monotonic()
         stored = await self._store.read()
         if stored is None:
             raise CertificateError(f"the Secret {names.NAMESPACE}/{names.CA_SECRET} is gone; another is made at once")
-        self._has_read(stored)
+        self._has_read(stored, asked_at)
         return stored.bundle_pem
 
     async def _step(self, stored: StoredAuthority, injection: Injection, now: datetime) -> bool:
