@@ -76,7 +76,10 @@ class SelfManaged:
         self._check_seconds = check_seconds
         self._monotonic = monotonic
         self._stored: StoredAuthority | None = None
-        self._read_at = monotonic()
+        self._followed_at = monotonic()
+        """When the Secret was asked for that the certificate follows; it may have changed since, however late the
+        answer was looked at."""
+
         self._serves = ""
         self._announced: str | None = None
 
@@ -84,9 +87,9 @@ class SelfManaged:
         """The certificate is kept whatever else fails; StokerError tells of the first thing that did."""
         unannounced = await self._announce()
         asked_at = self._monotonic()
-        stored = await self._store.ensure(now)
-        self._has_read(stored, asked_at)
+        stored = self._stored = await self._store.ensure(now)
         self._serve(stored, now)
+        self._followed_at = asked_at
         if self._serves != self._announced:
             unannounced = await self._announce()
         injection = await self._injector.inject(self._read_bundle)
@@ -108,7 +111,7 @@ class SelfManaged:
 
     def complaint(self) -> str | None:
         """Why others may count this replica as gone: it has not seen the CA Secret for long (`certs/replicas.py`)."""
-        silent_seconds = self._monotonic() - self._read_at
+        silent_seconds = self._monotonic() - self._followed_at
         if silent_seconds < SILENT_SECONDS:
             return None
         return f"the CA was last read {silent_seconds:.0f} s ago, so that it may have been replaced since"
@@ -124,11 +127,6 @@ class SelfManaged:
         self._announced = self._serves
         return None
 
-    def _has_read(self, stored: StoredAuthority, asked_at: float) -> None:
-        """The Secret may have changed since it was asked for, however late the answer is looked at."""
-        self._stored = stored
-        self._read_at = asked_at
-
     def _serve(self, stored: StoredAuthority, now: datetime) -> None:
         metrics.EXPIRY.labels("ca").set(stored.authority.pair.expires.timestamp())
         self._tls.trust(stored.bundle_pem)
@@ -138,11 +136,10 @@ class SelfManaged:
         self._serves = fingerprint(stored.certificate)
 
     async def _read_bundle(self) -> bytes:
-        asked_at = self._monotonic()
         stored = await self._store.read()
         if stored is None:
             raise CertificateError(f"the Secret {names.NAMESPACE}/{names.CA_SECRET} is gone; another is made at once")
-        self._has_read(stored, asked_at)
+        self._stored = stored
         return stored.bundle_pem
 
     async def _step(self, stored: StoredAuthority, injection: Injection, now: datetime) -> bool:

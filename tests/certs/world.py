@@ -18,7 +18,6 @@ from cryptography.exceptions import InvalidSignature
 
 from certs.authority import CertificateAuthority, KeyPair
 from certs.injection import decode_bundle
-from certs.replicas import SILENT_SECONDS
 from certs.serving import ServingTls
 from certs.sources import SelfManaged
 from certs.store import StoredAuthority, build_secret, parse_secret
@@ -63,7 +62,6 @@ class Api(ApiClient):
     def __init__(self, world: World) -> None:
         self._world = world
         self.cut_off = False
-        self.read_secret_at = float("-inf")
 
     async def get(self, path: str, **_: str | int) -> Any:
         return await self._call(lambda: self._world.get(path), path)
@@ -79,13 +77,8 @@ class Api(ApiClient):
         await _Turn()
         if self.cut_off:
             raise ConnectionFailed(f"{path}: cut off")
-        try:
-            answer = take_effect()
-        finally:
-            asked_at = self._world.seconds
+        answer = take_effect()
         await _Turn()
-        if path == SECRET:
-            self.read_secret_at = asked_at
         return answer
 
 
@@ -97,7 +90,8 @@ class Replica:
         self._offset = timedelta(seconds=offset_seconds)
         self.api = Api(world)
         self.tls = Tls()
-        self.source = SelfManaged(self.api, self.tls, monotonic=lambda: world.seconds)
+        self._behind_seconds = 0.0
+        self.source = SelfManaged(self.api, self.tls, monotonic=lambda: world.seconds - self._behind_seconds)
         self._round: Coroutine[Any, Any, Any] | None = None
 
     def turn(self) -> bool:
@@ -127,7 +121,12 @@ class Replica:
             self._world.check()
 
     def is_asked(self) -> bool:
-        return self._world.seconds - self.api.read_secret_at < SILENT_SECONDS + STILL_ASKED_SECONDS
+        """It is ready, or was so a short while ago."""
+        self._behind_seconds = STILL_ASKED_SECONDS
+        try:
+            return self.source.complaint() is None
+        finally:
+            self._behind_seconds = 0.0
 
 
 @dataclass
