@@ -34,6 +34,9 @@ class ControlPlaneSettings:
     max_mutating_requests_inflight: int = 1000
     """Writing requests at once (Kubernetes: 200); priority and fairness divides the sum of both among its levels."""
 
+    admission_configuration: Path | None = None
+    """An AdmissionConfiguration for kube-apiserver: with which certificate it calls webhooks."""
+
     verbosity: int = 0
     """klog's -v for all Kubernetes programs; 0 is quiet, 4 tells why a pod was placed where it is."""
 
@@ -90,6 +93,8 @@ def apiserver(
         f"--max-mutating-requests-inflight={settings.max_mutating_requests_inflight}",
         f"--v={settings.verbosity}",
     ]
+    if settings.admission_configuration is not None:
+        words.append(f"--admission-control-config-file={settings.admission_configuration}")
     if not settings.controller_manager:
         words.append("--disable-admission-plugins=ServiceAccount")
     return words
