@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from lab.processes import free_ports
 from tests.cli.command import answer, serving, stoker, until
@@ -19,8 +20,6 @@ SCHEDULER = "mutual-scheduler"
 
 
 async def metrics_of(address: str) -> Metrics:
-    from prometheus_client.parser import text_string_to_metric_families
-
     _, text = await answer(f"http://{address}/metrics")
     return Metrics(list(text_string_to_metric_families(text)))
 
@@ -59,7 +58,8 @@ async def test_a_scheduler_with_issued_files_is_answered_and_a_stranger_is_not(
         configuration["leaderElection"]["leaderElect"] = False  # the lab's own scheduler may hold that Lease
         await control_plane.start_scheduler(SCHEDULER, configuration)
         try:
-            pod = installation.manifest(schedulerName=SCHEDULER)
+            pod = installation.manifest()
+            pod["spec"]["schedulerName"] = SCHEDULER
             created = await installation.create(await installation.tenant(), pod)
             assert await installation.node_of(created) in NODES
             found = await metrics_of(metrics)
