@@ -102,6 +102,8 @@ class SelfManaged:
 
     async def withdraw(self) -> None:
         """Tell the other replicas that this one serves no more; to be called when it does not."""
+        if self._announced is None:
+            return
         try:
             await self._registry.withdraw()
         except StokerError as error:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.options import Kubeconfig, TimeScale
-from cli.tls import Certificates, TlsOptions, keep_certificates, tls_files
+from cli.tls import Certificates, TlsOptions, keep_certificates, tls_files, withdraw
 from model.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class _Process:
         if self._options.insecure_http:
             return None, None
         tls, keeper, source = keep_certificates(self._options.tls, self._client)
-        self._stack.push_async_callback(source.withdraw)  # after the keeper's end: the stack unwinds from its top
+        self._stack.push_async_callback(withdraw, source)  # after the keeper's end: the stack unwinds from its top
         return tls, keeper
 
     def _listeners(self, tls: ServingTls | None) -> list[Listener]:

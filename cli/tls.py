@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
     from certs.sources import CertificateSource
     from cluster.client import ApiClient
 
+WITHDRAWAL_SECONDS: Final = 3.0
+
 MOUNTED: Final = Path("/etc/stoker/tls")
 """Where manifests/cert-manager mounts the Secret that cert-manager keeps."""
+
+log = logging.getLogger("stoker")
 
 
 class Certificates(StrEnum):
@@ -71,6 +77,15 @@ def tls_files(
     if certificate is None or key is None:
         raise InvalidInput("--certificates=files needs --tls-cert-file and --tls-key-file")
     return TlsFiles(certificate, key, client_ca)
+
+
+async def withdraw(source: CertificateSource) -> None:
+    """An API server that does not answer may not hold up the end."""
+    try:
+        async with asyncio.timeout(WITHDRAWAL_SECONDS):
+            await source.withdraw()
+    except TimeoutError:
+        log.warning("the other replicas were not told that this one ends; it counts as gone in a few minutes")
 
 
 def keep_certificates(
