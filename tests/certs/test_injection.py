@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from certs.injection import ATTEMPTS, BundleInjector, Injection, build_patch, decode_bundle
+from certs.injection import ATTEMPTS, INJECTOR_ANNOTATIONS, BundleInjector, Injection, build_patch, decode_bundle
 from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
-from model.errors import Conflict
+from model.errors import CertificateError, Conflict
 from tests.certs.builders import authority
 from tests.certs.conftest import CONFIGURATION
 
@@ -117,3 +117,11 @@ async def test_a_missing_configuration_is_said_once_and_filled_in_when_it_comes(
     shipped["metadata"] = {"name": "stoker"}
     await client.create(CONFIGURATION.rsplit("/", 1)[0], shipped)
     assert await injector.inject(stored_bundle) is Injection.WRITTEN
+
+
+@pytest.mark.controlplane
+async def test_what_cert_manager_keeps_is_not_written(client: ApiClient) -> None:
+    await client.patch(CONFIGURATION, {"metadata": {"annotations": {INJECTOR_ANNOTATIONS[0]: "stoker-system/stoker"}}})
+    with pytest.raises(CertificateError, match="--certificates=cert-manager"):
+        await BundleInjector(client).inject(stored_bundle)
+    assert bundles_of(await client.get(CONFIGURATION)) == [b""]
