@@ -104,6 +104,11 @@ class CertificateAuthority:
         return key
 
 
+def fingerprint(certificate: x509.Certificate) -> str:
+    """The first 16 hexadecimal digits of the certificate's SHA-256: enough to tell a handful apart."""
+    return certificate.fingerprint(hashes.SHA256()).hex()[:16]
+
+
 def _name(common_name: str, organizations: Iterable[str] = ()) -> x509.Name:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations]
     return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])

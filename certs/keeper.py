@@ -73,11 +73,11 @@ class CertificateKeeper:
         pair = self._tls.pair
         return KeeperStatus(None if pair is None else pair.expires, self._complaint)
 
-    def expiry_complaint(self) -> str | None:
-        """Why no handshake can succeed any more: what is served has expired."""
+    def readiness_complaint(self) -> str | None:
+        """Why no handshake can succeed any more (what is served has expired), or may not: what the source says."""
         pair = self._tls.pair
         if pair is None or self._clock() < pair.expires:
-            return None
+            return self._source.complaint()
         return f"what is served expired at {pair.expires.isoformat()}: {self._complaint or 'see the log'}"
 
     def _complain(self, error: Exception) -> float:

@@ -1,4 +1,4 @@
-"""What keeping certificates tells Prometheus. The alert to have: expiry less than two days away."""
+"""What keeping certificates tells Prometheus. The alerts to have stand in manifests/alerts/certificates.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge
 
 EXPIRY: Final = Gauge(
     "stoker_certificate_expiry_timestamp_seconds",
-    "When the certificate (ca, leaf) expires, in seconds since 1970.",
+    "When the certificate (ca, leaf, clients) expires, in seconds since 1970.",
     ["certificate"],
 )
 RENEWALS: Final = Counter(
@@ -19,4 +19,10 @@ BUNDLE_WRITES: Final = Counter(
 )
 ERRORS: Final = Counter(
     "stoker_certificate_errors_total", "Rounds of certificate keeping that failed and are tried again."
+)
+ROLLOVER_PHASE: Final = Gauge(
+    "stoker_ca_rollover_phase", "1 for the phase that the CA's rollover is in (steady: none is under way).", ["phase"]
+)
+ROLLOVER_STEPS: Final = Counter(
+    "stoker_ca_rollover_steps_total", "Steps of rollovers that this replica took.", ["step"]
 )

@@ -17,6 +17,7 @@ class Bundle(StrEnum):
     BASE = "base"
     SCHEDULER = "scheduler"
     SAMPLES = "samples"
+    CERT_MANAGER = "cert-manager"
 
 
 @app.command()
@@ -30,7 +31,11 @@ def crd() -> None:
 @app.command()
 def show(
     bundle: Annotated[
-        Bundle, typer.Argument(help="default is base (Stoker itself) and scheduler (the second scheduler) together.")
+        Bundle,
+        typer.Argument(
+            help="default is base (Stoker itself) and scheduler (the second scheduler); cert-manager is default "
+            "with its certificates."
+        ),
     ] = Bundle.DEFAULT,
 ) -> None:
     """Print a set of manifests as one YAML stream: stoker manifests show | kubectl apply -f -"""

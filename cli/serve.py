@@ -7,10 +7,10 @@ import gc
 import logging
 import platform
 import signal
+import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.options import Kubeconfig, TimeScale
+from cli.tls import Certificates, TlsOptions, keep_certificates, tls_files, withdraw
 from model.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from certs.serving import ServingTls
     from cluster.client import ApiClient
     from cluster.snapshot import Snapshot
+    from serving.addresses import Address
     from serving.listener import Listener
 
 DRAIN_SECONDS: Final = 20.0
@@ -54,7 +56,7 @@ class ServeOptions:
     webhook_listen: str
     extender_listen: str
     metrics_listen: str
-    tls_files: tuple[Path, Path] | None
+    tls: TlsOptions
     insecure_http: bool
     unknown_profile: UnknownProfile
     time_scale: float
@@ -85,11 +87,21 @@ def serve(
         str, typer.Option(help="Reserved for the controllers' page; nothing listens there in this version.")
     ] = ":9445",
     metrics_listen: Annotated[str, typer.Option(help="Plain HTTP: /metrics, /healthz, /readyz.")] = ":9090",
+    certificates: Annotated[
+        Certificates | None,
+        typer.Option(help="Who keeps certificate and caBundle: Stoker itself (default), cert-manager, or you."),
+    ] = None,
     tls_cert_file: Annotated[
         Path | None,
         typer.Option(help="Serve this certificate, reloaded when it changes, instead of a self-managed one."),
     ] = None,
     tls_key_file: Annotated[Path | None, typer.Option(help="The key of --tls-cert-file.")] = None,
+    client_ca_file: Annotated[
+        Path | None, typer.Option(help="With files: the CA of the schedulers that may ask the extender.")
+    ] = None,
+    verify_webhook_clients: Annotated[
+        bool, typer.Option("--verify-webhook-clients", help="Let only API servers with a client certificate ask.")
+    ] = False,
     insecure_http: Annotated[
         bool, typer.Option("--insecure-http", help="Serve plain HTTP; on loopback only, for a sidecar.")
     ] = False,
@@ -98,6 +110,9 @@ def serve(
     ] = UnknownProfile.REFUSE,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     time_scale: TimeScale = 1.0,
+    certificate_check_seconds: Annotated[
+        float, typer.Option(hidden=True, min=0.05, help="Between two looks at the CA; shortened in the lab.")
+    ] = 30.0,
 ) -> None:
     """Serve the webhook, the extender and the controllers, or any of them, until SIGTERM."""
     import uvloop
@@ -111,7 +126,11 @@ def serve(
         webhook_listen=webhook_listen,
         extender_listen=extender_listen,
         metrics_listen=metrics_listen,
-        tls_files=_tls_files(tls_cert_file, tls_key_file),
+        tls=TlsOptions(
+            tls_files(certificates, tls_cert_file, tls_key_file, client_ca_file),
+            verify_webhook_clients,
+            certificate_check_seconds,
+        ),
         insecure_http=insecure_http,
         unknown_profile=unknown_profile,
         time_scale=time_scale,
@@ -125,14 +144,6 @@ def _parse_roles(text: str) -> frozenset[Role]:
     if unknown or not wanted:
         raise InvalidInput(f"--roles {text!r}: name some of {', '.join(Role)}, separated by commas")
     return frozenset(Role(word) for word in wanted)
-
-
-def _tls_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise InvalidInput("--tls-cert-file and --tls-key-file go together; give both or neither")
-    return certificate, key
 
 
 async def _serve(options: ServeOptions) -> None:
@@ -180,7 +191,7 @@ class _Process:
         tls, keeper = self._certificates()
         checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
         if keeper is not None:
-            checks["certificate"] = keeper.expiry_complaint
+            checks["certificate"] = keeper.readiness_complaint
         if Role.WEBHOOK in self._options.roles:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
         end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
@@ -214,16 +225,11 @@ class _Process:
         log.info("stopping: no new connections, requests in flight are finished")
 
     def _certificates(self) -> tuple[ServingTls | None, CertificateKeeper | None]:
-        from certs.keeper import CertificateKeeper
-        from certs.serving import ServingTls
-        from certs.sources import Files, SelfManaged
-
-        options = self._options
-        if options.insecure_http:
+        if self._options.insecure_http:
             return None, None
-        tls = ServingTls()
-        source = Files(*options.tls_files, tls) if options.tls_files else SelfManaged(self._client, tls)
-        return tls, CertificateKeeper(source, tls, clock=lambda: datetime.now(UTC))
+        tls, keeper, source = keep_certificates(self._options.tls, self._client)
+        self._stack.push_async_callback(withdraw, source)  # after the keeper's end: the stack unwinds from its top
+        return tls, keeper
 
     def _listeners(self, tls: ServingTls | None) -> list[Listener]:
         from serving.addresses import Address
@@ -235,9 +241,20 @@ class _Process:
             address = Address.parse(text)
             if tls is None and not address.is_loopback:
                 raise InvalidInput(f"--insecure-http is for loopback only, and {role} listens on {text!r}")
-            context = tls.context if tls else None
+            context = None if tls is None else self._context(role, tls, address)
             listeners.append(Listener(role.value, apps[role](), address, ssl_context=context))
         return listeners
+
+    def _context(self, role: Role, tls: ServingTls, address: Address) -> ssl.SSLContext:
+        """The extender answers no stranger. The webhook does unless told otherwise: API servers show no certificate."""
+        options = self._options.tls
+        if role is Role.WEBHOOK and not options.verify_webhook_clients:
+            return tls.context
+        if options.knows_clients:
+            return tls.mutual_context
+        if role is Role.EXTENDER and address.is_loopback:
+            return tls.context
+        raise InvalidInput(f"the {role} answers clients of a known CA only; name that CA with --client-ca-file")
 
     def _webhook_app(self) -> Any:
         from webhook.app import build_app

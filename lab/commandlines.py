@@ -44,6 +44,9 @@ class ControlPlaneSettings:
     streams_lists: bool = True
     """Whether a watch may begin with a list (WatchList, the default); without, clients list in pages."""
 
+    admission_configuration: Path | None = None
+    """An AdmissionConfiguration for kube-apiserver: with which certificate it calls webhooks."""
+
     verbosity: int = 0
     """klog's -v for all Kubernetes programs; 0 is quiet, 4 tells why a pod was placed where it is."""
 
@@ -102,6 +105,8 @@ def apiserver(
         f"--max-mutating-requests-inflight={settings.max_mutating_requests_inflight}",
         f"--v={settings.verbosity}",
     ]
+    if settings.admission_configuration is not None:
+        words.append(f"--admission-control-config-file={settings.admission_configuration}")
     if not settings.controller_manager:
         words.append("--disable-admission-plugins=ServiceAccount")
     if not settings.streams_lists:

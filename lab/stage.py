@@ -45,8 +45,15 @@ class Stage:
     extender: Process
     extender_port: int
 
-    def __init__(self, speed: float, progress: Progress, settings: ControlPlaneSettings | None = None) -> None:
+    def __init__(
+        self,
+        speed: float,
+        progress: Progress,
+        settings: ControlPlaneSettings | None = None,
+        webhook_options: Sequence[str] = (),
+    ) -> None:
         self.speed = speed
+        self.webhook_options = webhook_options
         self._settings = settings
         self.webhooks: list[Process] = []
         self._progress = progress
@@ -59,9 +66,14 @@ class Stage:
         speed: float,
         progress: Progress = lambda _: None,
         settings: ControlPlaneSettings | None = None,
+        *,
+        webhook_options: Sequence[str] = (),
     ) -> AsyncIterator[Stage]:
-        """Up with the block, gone after it. `speed`: modelled seconds in a wall second, as Stoker is told."""
-        stage = cls(speed, progress, settings)
+        """Up with the block, gone after it. `speed`: modelled seconds in a wall second, as Stoker is told.
+
+        `webhook_options` are further ones of `stoker serve` for the webhook's replicas.
+        """
+        stage = cls(speed, progress, settings, webhook_options)
         async with AsyncExitStack() as stack:
             await stage._start(programs, stack)
             yield stage
@@ -114,7 +126,7 @@ class Stage:
     async def _start_webhook(self, number: int, kubeconfig: str) -> Process:
         def build(ports: Sequence[int]) -> Process:
             self.balancer.backends.append(ports[0])
-            listen = ("--webhook-listen", f"{LOOPBACK}:{ports[0]}")
+            listen = ("--webhook-listen", f"{LOOPBACK}:{ports[0]}", *self.webhook_options)
             return self._stoker(f"webhook-{number}", "webhook,controllers", kubeconfig, ports[1], listen)
 
         return await start_on_free_ports(2, build)

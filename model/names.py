@@ -32,6 +32,15 @@ NOT_WARM_TAINT: Final = "stoker.dev/not-warm"
 NAMESPACE: Final = "stoker-system"
 SERVICE: Final = "stoker"
 CA_SECRET: Final = "stoker-ca"  # noqa: S105 - the name of an object, not a secret
+REPLICAS_CONFIG_MAP: Final = "stoker-replicas"
+"""Which replicas serve with self-managed certificates, and from which CA each one's certificate comes."""
+
+ROLLOVER_WAIT_ANNOTATION: Final = "stoker.dev/rollover-wait-seconds"
+"""On the CA Secret: roll the CA over, with so many seconds between publishing the next CA and using it."""
+
+SWITCH_AFTER_ANNOTATION: Final = "stoker.dev/switch-after"
+"""On the CA Secret: when the next CA, published everywhere by now, may be used; RFC 3339."""
+
 WEBHOOK_CONFIGURATION: Final = "stoker"
 SCHEDULER: Final = "stoker-scheduler"
 """The second scheduler: its name in pods, and the name of its Lease."""

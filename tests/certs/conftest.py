@@ -37,7 +37,8 @@ async def client(own_control_plane: ControlPlane) -> AsyncIterator[ApiClient]:
     async with ApiClient(await load_access(own_control_plane.admin_kubeconfig)) as client:
         (configuration,) = (item for item in load("base") if item["kind"] == "MutatingWebhookConfiguration")
         await own_control_plane.kubectl(
-            *("delete", f"secret/{names.CA_SECRET}", f"--namespace={names.NAMESPACE}", "--ignore-not-found")
+            *("delete", f"secret/{names.CA_SECRET}", f"configmap/{names.REPLICAS_CONFIG_MAP}"),
+            *(f"--namespace={names.NAMESPACE}", "--ignore-not-found"),
         )
         await own_control_plane.kubectl(
             "delete", f"mutatingwebhookconfiguration/{names.WEBHOOK_CONFIGURATION}", "--ignore-not-found"

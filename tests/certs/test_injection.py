@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 
-from certs.injection import ATTEMPTS, BundleInjector, Injection, build_patch, decode_bundle
+from certs.injection import ATTEMPTS, INJECTOR_ANNOTATIONS, BundleInjector, Injection, build_patch, decode_bundle
 from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
-from model.errors import Conflict
+from model.errors import CertificateError, Conflict
 from tests.certs.builders import authority
 from tests.certs.conftest import CONFIGURATION
 
 BUNDLE = authority().pair.certificate_pem
+
+
+async def stored_bundle() -> bytes:
+    return BUNDLE
 
 
 def configuration(**bundles: bytes | None) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def test_only_the_webhooks_that_differ_are_written_and_with_the_version_read() -
 @pytest.mark.controlplane
 async def test_the_bundle_is_written_and_nothing_else_is_changed(client: ApiClient) -> None:
     before = await client.get(CONFIGURATION)
-    assert await BundleInjector(client).inject(BUNDLE) is Injection.WRITTEN
+    assert await BundleInjector(client).inject(stored_bundle) is Injection.WRITTEN
     after = await client.get(CONFIGURATION)
     assert bundles_of(after) == [BUNDLE]
     for webhook in after["webhooks"]:
@@ -61,9 +65,9 @@ async def test_the_bundle_is_written_and_nothing_else_is_changed(client: ApiClie
 
 @pytest.mark.controlplane
 async def test_the_second_time_nothing_is_written(client: ApiClient) -> None:
-    await BundleInjector(client).inject(BUNDLE)
+    await BundleInjector(client).inject(stored_bundle)
     version = (await client.get(CONFIGURATION))["metadata"]["resourceVersion"]
-    assert await BundleInjector(client).inject(BUNDLE) is Injection.UNCHANGED
+    assert await BundleInjector(client).inject(stored_bundle) is Injection.UNCHANGED
     assert (await client.get(CONFIGURATION))["metadata"]["resourceVersion"] == version
 
 
@@ -85,7 +89,7 @@ async def test_it_is_written_although_somebody_else_wrote_in_between(
 ) -> None:
     async with _InterruptedClient(await load_access(own_control_plane.admin_kubeconfig)) as interrupted:
         interrupted.interruptions = ATTEMPTS - 1
-        assert await BundleInjector(interrupted).inject(BUNDLE) is Injection.WRITTEN
+        assert await BundleInjector(interrupted).inject(stored_bundle) is Injection.WRITTEN
     live = await client.get(CONFIGURATION)
     assert bundles_of(live) == [BUNDLE]
     assert live["metadata"]["labels"]["interruption"] == "0"
@@ -97,7 +101,7 @@ async def test_an_endless_fight_ends_as_a_conflict(own_control_plane: ControlPla
     async with _InterruptedClient(await load_access(own_control_plane.admin_kubeconfig)) as interrupted:
         interrupted.interruptions = ATTEMPTS
         with pytest.raises(Conflict):
-            await BundleInjector(interrupted).inject(BUNDLE)
+            await BundleInjector(interrupted).inject(stored_bundle)
 
 
 @pytest.mark.controlplane
@@ -108,8 +112,16 @@ async def test_a_missing_configuration_is_said_once_and_filled_in_when_it_comes(
     await client.delete(CONFIGURATION)
     injector = BundleInjector(client)
     with caplog.at_level(logging.WARNING, logger="certs.injection"):
-        assert [await injector.inject(BUNDLE), await injector.inject(BUNDLE)] == [Injection.ABSENT] * 2
+        assert [await injector.inject(stored_bundle), await injector.inject(stored_bundle)] == [Injection.ABSENT] * 2
     assert len(caplog.records) == 1
     shipped["metadata"] = {"name": "stoker"}
     await client.create(CONFIGURATION.rsplit("/", 1)[0], shipped)
-    assert await injector.inject(BUNDLE) is Injection.WRITTEN
+    assert await injector.inject(stored_bundle) is Injection.WRITTEN
+
+
+@pytest.mark.controlplane
+async def test_what_cert_manager_keeps_is_not_written(client: ApiClient) -> None:
+    await client.patch(CONFIGURATION, {"metadata": {"annotations": {INJECTOR_ANNOTATIONS[0]: "stoker-system/stoker"}}})
+    with pytest.raises(CertificateError, match="--certificates=cert-manager"):
+        await BundleInjector(client).inject(stored_bundle)
+    assert bundles_of(await client.get(CONFIGURATION)) == [b""]

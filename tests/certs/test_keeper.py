@@ -32,6 +32,12 @@ class Script:
         self._tls.serve(leaf(now=now))
         return 7.0
 
+    async def withdraw(self) -> None:
+        """Nobody knows of it."""
+
+    def complaint(self) -> str | None:
+        return None
+
 
 class Clock:
     def __init__(self) -> None:

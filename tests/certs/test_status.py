@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from certs.authority import CA_LIFETIME
-from certs.inspection import inspect
+from certs.authority import CA_LIFETIME, fingerprint
+from certs.injection import INJECTOR_ANNOTATIONS
+from certs.inspection import inspect, inspect_rollover, is_published
+from certs.rollover import Action, apply
 from certs.serving import ServingTls
 from certs.sources import SelfManaged
 from certs.store import StoredAuthority
@@ -68,6 +70,43 @@ def test_nothing_installed_is_two_rows_that_say_what_to_do() -> None:
         ("missing: Stoker makes it when it starts", False),
         ("missing: apply the manifests", False),
     ]
+
+
+def test_the_next_authority_has_a_row_of_its_own_and_agrees() -> None:
+    begun = apply(Action.BEGIN, STORED, NOW)
+    rows = inspect(begun, trusting(begun.bundle_pem), NOW)
+    assert [(row.where, row.verdict, row.agrees) for row in rows] == [
+        ("CA Secret", "signs", True),
+        ("CA Secret, next", "will sign", True),
+        ("webhook pods.stoker.dev", "trusted", True),
+        ("webhook pods.stoker.dev", "trusted", True),
+    ]
+
+
+def test_the_rollover_names_the_replicas_that_have_not_confirmed() -> None:
+    begun = apply(Action.BEGIN, STORED, NOW)
+    switched = apply(Action.SWITCH, begun, NOW)
+    replicas = {"a": fingerprint(switched.certificate), "b": fingerprint(STORED.certificate)}
+    report = inspect_rollover(switched, replicas, published=True, now=NOW)
+    assert (report.phase, report.waits_for) == ("confirming", "b to serve from the new CA")
+    assert [(replica.name, replica.serves_from_signing_ca) for replica in report.replicas] == [
+        ("a", True),
+        ("b", False),
+    ]
+
+
+def test_a_bundle_is_published_where_every_webhook_has_it_and_no_other() -> None:
+    begun = apply(Action.BEGIN, STORED, NOW)
+    assert is_published(begun, trusting(begun.bundle_pem))
+    assert not is_published(begun, trusting(STORED.bundle_pem))
+
+
+def test_what_cert_manager_keeps_is_not_compared_with_an_authority_of_ours() -> None:
+    kept = {"metadata": {"annotations": {INJECTOR_ANNOTATIONS[0]: "stoker-system/stoker"}}}
+    (row,) = inspect(None, kept | trusting(authority().pair.certificate_pem), NOW)
+    assert (row.verdict, row.agrees) == ("kept by cert-manager", True)
+    (row,) = inspect(None, kept | trusting(b""), NOW)
+    assert (row.agrees, row.verdict) == (False, "no caBundle yet: cert-manager's CA injector writes it")
 
 
 async def run(control_plane: ControlPlane, *arguments: str) -> Result:

@@ -27,7 +27,10 @@ async def installation(programs: Programs, constants: Constants) -> AsyncIterato
     over = asyncio.Event()
 
     async def hold() -> None:
-        async with Stage.start(programs, constants.speed) as stage, Installation.start(stage, constants) as installed:
+        async with (
+            Stage.start(programs, constants.speed, webhook_options=("--certificate-check-seconds", "1")) as stage,
+            Installation.start(stage, constants) as installed,
+        ):
             standing.set_result(installed)
             await over.wait()
 
