@@ -53,7 +53,7 @@ def review(size_bytes: int = REVIEWED_POD_BYTES) -> bytes:
         "namespace": TENANT_NAMESPACE,
         "operation": "CREATE",
         "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller", "uid": _uid("user")},
-        "object": new_pod(size_bytes),
+        "object": stored(new_pod(size_bytes), ""),
         "oldObject": None,
         "dryRun": False,
         "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
@@ -71,7 +71,7 @@ def new_pod(size_bytes: int) -> dict[str, Any]:
         entry = {"name": f"SETTING_{len(environment):04}", "value": f"{_uid(str(len(environment)))} \"quoted\" value"}
         environment.append(entry)
         missing -= len(msgspec.json.encode(entry)) + 1
-    return stored(pod, "")
+    return pod
 
 
 def tenant_pod(name: str, images: Sequence[str], uid: str = "") -> dict[str, Any]:
@@ -103,6 +103,37 @@ def tenant_pod(name: str, images: Sequence[str], uid: str = "") -> dict[str, Any
         **({"uid": uid} if uid else {}),
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
+
+
+def running_pod(number: int, images: Sequence[str], node: str) -> dict[str, Any]:
+    """One that runs there, with what a kubelet tells of it."""
+    pod = tenant_pod(f"running-{number:05}", images)
+    pod["spec"]["nodeName"] = node
+    running = {"ready": True, "started": True, "restartCount": 0, "state": {"running": {"startedAt": CREATED}}}
+    statuses = [
+        {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": f"{container['image']}@sha256:{hashlib.sha256(container['image'].encode()).hexdigest()}",
+            "containerID": f"containerd://{_uid(str(number))}",
+            **running,
+        }
+        for container in pod["spec"]["containers"]
+    ]
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": CREATED, "lastProbeTime": None}
+        for kind in ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+    ]
+    pod["status"] = {
+        "phase": "Running",
+        "conditions": conditions,
+        "hostIP": "10.0.0.1",
+        "podIP": "10.1.0.1",
+        "startTime": CREATED,
+        "containerStatuses": statuses,
+        "qosClass": "Burstable",
+    }
+    return pod
 
 
 def _container(name: str, image: str) -> dict[str, Any]:

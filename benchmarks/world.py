@@ -25,6 +25,9 @@ from model import names
 
 RENEW_SECONDS: Final = 2.0
 BATCHES_PER_SECOND: Final = 50
+RESERVED: Final = 20
+"""The first nodes change only when they are told to."""
+
 LEASES: Final = (names.CONTROLLERS_LEASE, names.SCHEDULER)
 
 
@@ -35,7 +38,9 @@ class World:
         self.server = server
         self.names = [node_name(index) for index in range(count)]
         self._profile = sample_profile(constants)
-        self._nodes = [msgspec.json.encode(stored(item, server.next_version())) for item in node_objects(constants, count)]
+        self._nodes = [
+            msgspec.json.encode(stored(item, server.next_version())) for item in node_objects(constants, count)
+        ]
         self._reduced: set[int] = set()
         self._draw = random.Random(constants.seed)  # noqa: S311 - which node changes next, nothing to guard
         server.put(NODES, map(msgspec.Raw, self._nodes))
@@ -68,7 +73,7 @@ class World:
                 await asyncio.sleep(1 / BATCHES_PER_SECOND)
                 due = int((loop.time() - begun) * per_second)
                 while told < due:
-                    await self.change_node(self._draw.randrange(len(self.names)))
+                    await self.change_node(self._draw.randrange(RESERVED, len(self.names)))
                     told += 1
 
         task = asyncio.create_task(change())
