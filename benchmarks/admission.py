@@ -54,9 +54,7 @@ class Pair:
             world = await stack.enter_async_context(World.start(setting.constants, 0))
             kubeconfig = world.kubeconfig(setting.directory)
             ours = await stack.enter_async_context(stoker_webhook(kubeconfig, setting.directory, files))
-            theirs = await stack.enter_async_context(
-                go_webhook(setting.opponents.webhook, setting.directory, files)
-            )
+            theirs = await stack.enter_async_context(go_webhook(setting.opponents.webhook, setting.directory, files))
             yield cls(ours, theirs, credentials)
 
 

@@ -1,4 +1,4 @@
-"""Objects as the API server hands them out: with what it adds to them at creation, and with everybody's managedFields."""
+"""Objects as the API server hands them out: with what it adds at creation, and with everybody's managedFields."""
 
 from __future__ import annotations
 
@@ -65,10 +65,11 @@ def new_pod(size_bytes: int) -> dict[str, Any]:
     """As its author writes it and the API server fills it in: Always pulled, with a lot of environment."""
     pod = tenant_pod(f"agent-{NUMBER}", ("registry.example/agents/agent:1.4.2", "registry.example/agents/restore:7"))
     del pod["metadata"]["annotations"][names.PROFILE_ANNOTATION], pod["spec"]["runtimeClassName"]
-    environment = pod["spec"]["containers"][0]["env"] = []
+    environment: list[dict[str, str]] = []
+    pod["spec"]["containers"][0]["env"] = environment
     missing = size_bytes - len(msgspec.json.encode(stored(pod, "")))
     while missing > 0:
-        entry = {"name": f"SETTING_{len(environment):04}", "value": f"{_uid(str(len(environment)))} \"quoted\" value"}
+        entry = {"name": f"SETTING_{len(environment):04}", "value": f'{_uid(str(len(environment)))} "quoted" value'}
         environment.append(entry)
         missing -= len(msgspec.json.encode(entry)) + 1
     return pod
@@ -150,8 +151,8 @@ def _container(name: str, image: str) -> dict[str, Any]:
 
 def _managed(owner: str, document: dict[str, Any]) -> dict[str, Any]:
     """What a field manager owns, by the real format: one member for each label and each field of the spec."""
-    labels = {f"f:{key}": {} for key in document["metadata"].get("labels", {})}
-    fields = {f"f:{key}": {} for part in ("spec", "status") for key in document.get(part, {})}
+    labels: dict[str, Any] = {f"f:{key}": {} for key in document["metadata"].get("labels", {})}
+    fields: dict[str, Any] = {f"f:{key}": {} for part in ("spec", "status") for key in document.get(part, {})}
     owned = {"f:metadata": {"f:labels": labels}, "f:status": fields}
     return {
         "manager": owner,

@@ -1,4 +1,4 @@
-"""The same questions to both sides, asked by the load generator of benchmarks/baseline, and how long the answers took."""
+"""The same questions to both sides, asked by the load generator of benchmarks/baseline, and how long answers took."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def in_turn(sides: Mapping[str, Callable[[], Awaitable[T]]], rounds: int) 
     """The outcomes of each side, measured one after the other; every other round begins with the last."""
     found: dict[str, list[T]] = {name: [] for name in sides}
     for number in range(rounds):
-        order = list(sides) if number % 2 == 0 else list(reversed(sides))
+        order = list(sides) if number % 2 == 0 else list(sides)[::-1]
         for name in order:
             found[name].append(await sides[name]())
     return found

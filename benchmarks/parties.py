@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lab.commandlines import LOOPBACK
+from lab.controlplane import answers_ok
 from lab.credentials import CredentialFiles
 from lab.processes import Check, Process, start_on_free_ports
-from lab.stage import answers_ok, is_ready
+from lab.stage import is_ready
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -64,7 +66,8 @@ async def go_extender(program: Path, directory: Path) -> AsyncIterator[Party]:
 @asynccontextmanager
 async def go_webhook(program: Path, directory: Path, files: CredentialFiles) -> AsyncIterator[Party]:
     def build(ports: Sequence[int]) -> Process:
-        command = [program, "-listen", f"{LOOPBACK}:{ports[0]}", "-certificate", files.certificate, "-key", files.key]
+        command: list[str | Path] = [program, "-listen", f"{LOOPBACK}:{ports[0]}"]
+        command += ["-certificate", files.certificate, "-key", files.key]
         check = _accepts(ports[0])
         return Process("go-webhook", command, log=_log(directory, "go-webhook"), check=check)
 
@@ -84,13 +87,12 @@ async def _stoker(role: str, kubeconfig: Path, directory: Path, options: Sequenc
 
 
 @asynccontextmanager
-async def _running(ports: int, build: Any, scheme: str) -> AsyncIterator[Party]:
+async def _running(ports: int, build: Callable[[Sequence[int]], Process], scheme: str) -> AsyncIterator[Party]:
     taken: list[int] = []
 
     def remembered(free: Sequence[int]) -> Process:
         taken[:] = free
-        process: Process = build(free)
-        return process
+        return build(free)
 
     process = await start_on_free_ports(ports, remembered)
     try:
@@ -101,7 +103,6 @@ async def _running(ports: int, build: Any, scheme: str) -> AsyncIterator[Party]:
 
 def _accepts(port: int) -> Check:
     """Whether somebody listens there."""
-    import asyncio
 
     async def check() -> bool:
         try:

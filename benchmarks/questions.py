@@ -135,7 +135,10 @@ async def growth(setting: Setting) -> Bench:
         "growth",
         compared(large, usual, floors.GROWTH_TO_15_000),
         {"to_1000_nodes": compared(small, usual, floors.GROWTH_TO_1_000)},
-        details={"unit": MILLISECONDS, "rounds": {name: [_row(item) for item in items] for name, items in found.items()}},
+        details={
+            "unit": MILLISECONDS,
+            "rounds": {name: [_row(item) for item in items] for name, items in found.items()},
+        },
     )
 
 

@@ -1,4 +1,4 @@
-"""A cluster out of prepared bytes: thousands of nodes, the sample profile, Leases that are renewed, and changes at will."""
+"""A cluster of prepared bytes: thousands of nodes, the sample profile, Leases that are renewed, changes at will."""
 
 from __future__ import annotations
 
