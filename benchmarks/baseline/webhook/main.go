@@ -7,6 +7,7 @@ import (
 	"flag"
 	"log"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,12 +20,12 @@ const (
 	profile           = "kata-agents"
 	runtimeClass      = "kata-qemu"
 	scheduler         = "stoker-scheduler"
-	gate              = "stoker.dev/warm-node"
 )
 
 var (
 	toleration = core.Toleration{Key: "stoker.dev/tenant", Operator: core.TolerationOpExists, Effect: core.TaintEffectNoSchedule}
-	preference = []core.PreferredSchedulingTerm{{
+	schedulingGate = core.PodSchedulingGate{Name: "stoker.dev/warm-node"}
+	preference     = []core.PreferredSchedulingTerm{{
 		Weight: 100,
 		Preference: core.NodeSelectorTerm{MatchExpressions: []core.NodeSelectorRequirement{
 			{Key: core.LabelArchStable, Operator: core.NodeSelectorOpIn, Values: []string{"amd64"}},
@@ -59,33 +60,42 @@ func mutate(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not a Pod", http.StatusBadRequest)
 		return
 	}
-	patch, err := json.Marshal(operations(&pod))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	kind := admission.PatchTypeJSONPatch
 	review.Response = &admission.AdmissionResponse{
-		UID: review.Request.UID, Allowed: true, Patch: patch, PatchType: &kind,
-		AuditAnnotations: map[string]string{"outcome": "mutated", "profile": profile},
+		UID: review.Request.UID, Allowed: true,
+		AuditAnnotations: map[string]string{"outcome": "reviewed", "profile": profile},
 	}
 	review.Request = nil
+	if changes := operations(&pod); len(changes) > 0 {
+		patch, err := json.Marshal(changes)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		kind := admission.PatchTypeJSONPatch
+		review.Response.Patch, review.Response.PatchType = patch, &kind
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(&review); err != nil {
 		log.Print(err)
 	}
 }
 
+// Nothing is left to do on a pod that was changed already: the API server asks again.
 func operations(pod *core.Pod) []operation {
-	var patch []operation
-	patch = append(patch, pullPolicies("/spec/initContainers/", pod.Spec.InitContainers)...)
+	patch := pullPolicies("/spec/initContainers/", pod.Spec.InitContainers)
 	patch = append(patch, pullPolicies("/spec/containers/", pod.Spec.Containers)...)
 	if pod.Spec.RuntimeClassName == nil {
 		patch = append(patch, operation{"add", "/spec/runtimeClassName", runtimeClass})
 	}
-	patch = append(patch, appended("/spec/tolerations", len(pod.Spec.Tolerations), toleration))
-	patch = append(patch, appended("/spec/schedulingGates", len(pod.Spec.SchedulingGates), core.PodSchedulingGate{Name: gate}))
-	patch = append(patch, operation{"replace", "/spec/schedulerName", scheduler})
+	if !slices.Contains(pod.Spec.Tolerations, toleration) {
+		patch = append(patch, appended("/spec/tolerations", len(pod.Spec.Tolerations), toleration))
+	}
+	if !slices.Contains(pod.Spec.SchedulingGates, schedulingGate) {
+		patch = append(patch, appended("/spec/schedulingGates", len(pod.Spec.SchedulingGates), schedulingGate))
+	}
+	if pod.Spec.SchedulerName == core.DefaultSchedulerName {
+		patch = append(patch, operation{"replace", "/spec/schedulerName", scheduler})
+	}
 	if pod.Spec.Affinity == nil {
 		affinity := core.Affinity{NodeAffinity: &core.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: preference}}
 		patch = append(patch, operation{"add", "/spec/affinity", affinity})
@@ -93,8 +103,11 @@ func operations(pod *core.Pod) []operation {
 	if pod.Annotations == nil {
 		return append(patch, operation{"add", "/metadata/annotations", map[string]string{profileAnnotation: profile}})
 	}
-	path := "/metadata/annotations/" + strings.ReplaceAll(profileAnnotation, "/", "~1")
-	return append(patch, operation{"add", path, profile})
+	if pod.Annotations[profileAnnotation] != profile {
+		path := "/metadata/annotations/" + strings.ReplaceAll(profileAnnotation, "/", "~1")
+		patch = append(patch, operation{"add", path, profile})
+	}
+	return patch
 }
 
 func pullPolicies(path string, containers []core.Container) (patch []operation) {
