@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Final
 
 from aiohttp import web
@@ -52,7 +53,7 @@ class Connections:
 class Connection(web.RequestHandler):
     """aiohttp's protocol, with a timer from a request's first byte (or the connection's start) to its whole head."""
 
-    __slots__ = ("_connections", "_head_timer")
+    __slots__ = ("_connections", "_head_timer", "_received_at")
 
     def __init__(self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -65,6 +66,12 @@ class Connection(web.RequestHandler):
         )
         self._connections = connections
         self._head_timer: asyncio.TimerHandle | None = None
+        self._received_at = 0.0
+
+    @property
+    def waited_seconds(self) -> float:
+        """Since the head of the latest request was here."""
+        return monotonic() - self._received_at
 
     @property
     def is_idle(self) -> bool:
@@ -85,6 +92,7 @@ class Connection(web.RequestHandler):
         heads = self._request_count
         super().data_received(data)
         if self._request_count != heads:
+            self._received_at = monotonic()
             self._stop_head_timer()
         elif self.is_idle:
             self._start_head_timer()
@@ -122,3 +130,9 @@ class Connection(web.RequestHandler):
     def _give_up_on_head(self) -> None:
         self._head_timer = None
         self.force_close()
+
+
+def waited_seconds(request: web.Request) -> float:
+    """How long a request has waited for its handler, which calls this first: under overload, behind all the others."""
+    connection = request.protocol
+    return connection.waited_seconds if isinstance(connection, Connection) else 0.0

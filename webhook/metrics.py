@@ -17,6 +17,9 @@ PATCH_OPERATIONS: Final = Counter(
     "Operations of the patches answered, by the mutation they belong to.",
     ["kind"],
 )
+SHED: Final = Counter(
+    "stoker_webhook_shed_total", "Reviews turned away unread with 429, since more came than could be answered in time."
+)
 REFUSALS: Final = Counter("stoker_webhook_refusals_total", "Pods refused, by constant reason.", ["reason"])
 WARNINGS: Final = Counter("stoker_webhook_warnings_total", "Warnings given to pods' authors, by kind.", ["kind"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import ssl
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from certs.authority import CertificateAuthority
+from serving import connections
 from serving.addresses import Address
 from serving.answers import answering
 from serving.listener import Listener
@@ -212,3 +214,21 @@ async def test_tls_is_served_to_those_who_trust_the_authority(tmp_path: Path) ->
         writer.close()
         with pytest.raises(ssl.SSLCertVerificationError):
             await server.connect(ssl.create_default_context())
+
+
+async def test_a_handler_is_told_how_long_its_request_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "monotonic", itertools.count(100.0, 7.0).__next__)
+
+    async def tell(request: web.Request) -> web.Response:
+        return web.Response(text=str(connections.waited_seconds(request)))
+
+    app = web.Application()
+    app.router.add_get("/", tell)
+    listener = Listener("test", app, LOOPBACK)
+    await listener.start()
+    reader, writer = await asyncio.open_connection(listener.address.host, listener.address.port)
+    writer.write(GET)
+    _, body = await read_answer(reader)
+    writer.close()
+    await listener.drain(1.0)
+    assert body == b"7.0"

@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	toleration = core.Toleration{Key: "stoker.dev/tenant", Operator: core.TolerationOpExists, Effect: core.TaintEffectNoSchedule}
+	toleration     = core.Toleration{Key: "stoker.dev/tenant", Operator: core.TolerationOpExists, Effect: core.TaintEffectNoSchedule}
 	schedulingGate = core.PodSchedulingGate{Name: "stoker.dev/warm-node"}
 	preference     = []core.PreferredSchedulingTerm{{
 		Weight: 100,
