@@ -86,7 +86,7 @@ async def _rounds(setting: Setting, pair: Pair, connections: int) -> tuple[list[
             before = party.cpu_seconds()
             answers = await generator.send(f"{party.url}/mutate", load, trust)
             used = party.cpu_seconds() - before
-            return Round(answers, used * 1000 / len(answers.milliseconds))
+            return Round(answers, used * 1000 / answers.sent)
 
         return ask
 

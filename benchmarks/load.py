@@ -22,7 +22,10 @@ NUMBER: Final = "@NUMBER@"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Bodies sent in turn over so many connections, until so many requests are sent or so much time has passed."""
+    """Bodies sent in turn over so many connections, until so many requests are sent or so much time has passed.
+
+    `requests` counts the first one on each connection, too.
+    """
 
     bodies: Sequence[bytes]
     connections: int = 1
@@ -37,6 +40,9 @@ class Answers:
     milliseconds: tuple[float, ...]
     seconds: float
     """From the first request to the last answer."""
+
+    sent: int
+    """Requests, with the first on each connection, which is not timed."""
 
     @property
     def p50(self) -> float:
@@ -58,6 +64,7 @@ class Trust:
 class _Output(msgspec.Struct):
     micros: list[int]
     seconds: float
+    sent: int
     failed: int
     failure: str
 
@@ -83,7 +90,7 @@ class Generator:
         self._first += load.requests
         if output.failed or not output.micros:
             raise LabError(f"{output.failed} requests to {url} failed, one of them with: {output.failure}")
-        return Answers(tuple(sorted(micros / 1000 for micros in output.micros)), output.seconds)
+        return Answers(tuple(sorted(micros / 1000 for micros in output.micros)), output.seconds, output.sent)
 
     async def _run(self, url: str, load: Load, trust: Trust, bodies: Path) -> _Output:
         options = {

@@ -98,7 +98,7 @@ async def image_sets(setting: Setting) -> Bench:
         bodies = [question((image,), pair.world.names) for image in other_images(IMAGE_SETS)]
         load = Load(bodies, requests=REQUESTS, seconds=setting.seconds)
         ours, theirs = await pair.compare("prioritize", load, setting.rounds)
-        once = Load(bodies, requests=len(bodies), seconds=60)
+        once = Load(bodies, requests=len(bodies) + 1, seconds=60)
 
         async def after_event() -> Answers:
             await pair.world.change_profile()

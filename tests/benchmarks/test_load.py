@@ -16,6 +16,7 @@ def generator(directory: Path, *, micros: list[int], failed: int = 0) -> Generat
     output = {
         "micros": micros,
         "seconds": 2.0,
+        "sent": 4,
         "failed": failed,
         "failure": "503 Service Unavailable" if failed else "",
     }
@@ -32,7 +33,7 @@ def test_a_quantile_is_by_nearest_rank(share: float, expected: float) -> None:
 
 async def test_answers_are_told_in_milliseconds_and_in_rising_order(tmp_path: Path) -> None:
     found = await generator(tmp_path, micros=[3_000, 1_000, 2_000]).send("http://x/", Load([b"{}"]))
-    assert found == Answers((1.0, 2.0, 3.0), 2.0)
+    assert found == Answers((1.0, 2.0, 3.0), 2.0, sent=4)
 
 
 async def test_a_failed_request_fails_the_bench_with_what_was_answered(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 // The load generator, the same for both sides: it sends prepared bodies over so many connections, each of them as soon
-// as the last answer is read, and prints how long every answer took.
+// as the last answer is read, and prints how long every answer took. The first answer on each connection is not counted:
+// schedulers and API servers keep their connections, and a handshake would be the slowest answer of all.
 package main
 
 import (
@@ -25,6 +26,7 @@ var placeholder = []byte("@NUMBER@")
 type result struct {
 	Micros  []int64 `json:"micros"`
 	Seconds float64 `json:"seconds"`
+	Sent    int64   `json:"sent"`
 	Failed  int64   `json:"failed"`
 	Failure string  `json:"failure"`
 }
@@ -72,11 +74,18 @@ func client(connections int, authority string) *http.Client {
 func (g *generator) run(connections int, end int64, limit time.Duration) result {
 	output := result{Micros: []int64{}}
 	var mutex sync.Mutex
-	var group sync.WaitGroup
-	began := time.Now()
+	var group, connected sync.WaitGroup
+	connected.Add(connections)
+	first := g.next.Load()
 	for range connections {
 		group.Go(func() {
-			own, failed, failure := g.send(end, began.Add(limit))
+			_, _, failure := g.send(first+int64(connections), time.Now().Add(limit), 1)
+			connected.Done()
+			connected.Wait()
+			own, failed := []int64{}, int64(1)
+			if failure == "" {
+				own, failed, failure = g.send(end, time.Now().Add(limit), end)
+			}
 			mutex.Lock()
 			defer mutex.Unlock()
 			output.Micros = append(output.Micros, own...)
@@ -86,13 +95,19 @@ func (g *generator) run(connections int, end int64, limit time.Duration) result 
 			}
 		})
 	}
+	connected.Wait()
+	began := time.Now()
 	group.Wait()
+	output.Sent = min(g.next.Load(), end) - first
 	output.Seconds = time.Since(began).Seconds()
 	return output
 }
 
-func (g *generator) send(end int64, deadline time.Time) (micros []int64, failed int64, failure string) {
-	for time.Now().Before(deadline) {
+func (g *generator) send(end int64, deadline time.Time, most int64) (micros []int64, failed int64, failure string) {
+	for range most {
+		if !time.Now().Before(deadline) {
+			break
+		}
 		number := g.next.Add(1) - 1
 		if number >= end {
 			break
