@@ -20,8 +20,8 @@ from webhook.verdict import Refusal, Verdict
 
 LISTENER: Final = "webhook"
 
-LATE_SECONDS: Final = 0.5
-"""A review that waited so long for its turn is shed: the API server's patience is ten times that, and a create that
+LATE_SECONDS: Final = 1.0
+"""A review that waited so long for its turn is shed: the API server's patience is five times that, and a create that
 is told to come back is better than all of them standing in a queue that only grows."""
 
 RETRY_AFTER_SECONDS: Final = "1"
