@@ -27,7 +27,7 @@ from cluster.client import ApiClient
 from lab.toolchain import find_or_build
 from manifests.loader import load
 
-PODS: Final = {"sample": 300, "every_node": 150}
+PODS: Final = {"sample": 300, "every_node": 100}
 """At a hundred and at twenty pods a second, some seconds each."""
 
 SETTLE_SECONDS: Final = 2.0
@@ -80,6 +80,7 @@ class _Bursts:
             ApiClient(await load_access(kubeconfig)) as opener,
         ):
             _, (bindings, seconds) = await asyncio.gather(burst.open_gates(opener), burst.all_bound())
+        self.setting.tell(f"{call.scheduler}: {len(bindings) / seconds:.1f} pods/s")
         return len(bindings) / seconds
 
 
