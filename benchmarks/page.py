@@ -24,7 +24,13 @@ def renew(report: Mapping[str, Any], docs: Path) -> None:
         raise InvalidInput(f"{page} has no place for figures; put the lines {BEGIN!r} and {END!r} into it")
     plots.write(report, docs / "performance")
     before, _, rest = text.partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{table(report)}\n{rest[rest.index(END) :]}", encoding="utf-8")
+    page.write_text(
+        f"{before}{BEGIN}\n{table(report)}\n{_pictures(report)}\n{rest[rest.index(END) :]}", encoding="utf-8"
+    )
+
+
+def _pictures(report: Mapping[str, Any]) -> str:
+    return "".join(f"![{bench['name']}](performance/{bench['name']}.svg)\n\n" for bench in report["benches"])
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 NAMESPACE: Final = 'xmlns="http://www.w3.org/2000/svg"'
 WIDTH: Final = 720
 BAR_LEFT: Final = 210
-BAR_WIDTH: Final = 380
+BAR_WIDTH: Final = 320
 ROW_HEIGHT: Final = 54
 TOP: Final = 44
 OURS: Final = "#c2410c"
