@@ -26,6 +26,9 @@ venv: $(READY) ## Install Stoker and its tools into .venv
 demo: $(READY) ## Run the main job on a control plane of its own; PODS=FILE for your own pods (first run builds Kubernetes: up to 15 min)
 	@$(VENV)/bin/stoker lab demo $(if $(PODS),--pods $(PODS))
 
+bench: $(READY) ## Measure Stoker against its opponents (some twenty minutes); build/bench/report.json and plots
+	@$(VENV)/bin/stoker lab bench all
+
 test: $(READY) ## Run every test, those on the real control plane too
 	@$(VENV)/bin/stoker lab build
 	@$(VENV)/bin/python -m pytest
@@ -50,4 +53,4 @@ lock: ## Resolve the dependencies anew into constraints.txt (needs uv)
 clean: ## Remove what the targets wrote here (the cache of built programs stays)
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help venv demo test check format manifests lock clean
+.PHONY: help venv demo bench test check format manifests lock clean

@@ -14,11 +14,15 @@ from lab.compilation import KUBERNETES_VERSION
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Ours against an opponent: figures of the same unit in which more is better, and the least allowed ratio."""
+    """Ours against an opponent: figures of the same unit, and the ratio that is the least allowed.
+
+    Of seconds and bytes less is better, and the floor is the greatest ratio allowed.
+    """
 
     ours: float
     theirs: float
     floor: float
+    less_is_better: bool = False
 
     @property
     def ratio(self) -> float:
@@ -26,14 +30,16 @@ class Comparison:
 
     @property
     def held(self) -> bool:
-        return self.ratio >= self.floor
+        return self.ratio <= self.floor if self.less_is_better else self.ratio >= self.floor
 
     def as_json(self) -> dict[str, Any]:
+        direction = {"less_is_better": True} if self.less_is_better else {}
         return {
-            "ours": round(self.ours, 1),
-            "theirs": round(self.theirs, 1),
-            "ratio": round(self.ratio, 2),
+            "ours": _shown(self.ours),
+            "theirs": _shown(self.theirs),
+            "ratio": round(self.ratio, 3),
             "floor": self.floor,
+            **direction,
             "held": self.held,
         }
 
@@ -70,11 +76,16 @@ def show(benches: Sequence[Bench]) -> str:
 def _lines(bench: Bench) -> Iterator[str]:
     for name, item in ((bench.name, bench.first), *((f"{bench.name}, {key}", it) for key, it in bench.further.items())):
         yield (
-            f"{name}: {item.ours:.1f} to {item.theirs:.1f}, ratio {item.ratio:.2f} "
-            f"(floor {item.floor:g}): {_word(item.held)}"
+            f"{name}: {_shown(item.ours):g} to {_shown(item.theirs):g}, ratio {item.ratio:.3f} "
+            f"({'at most' if item.less_is_better else 'at least'} {item.floor:g}): {_word(item.held)}"
         )
     for name, held in bench.claims.items():
         yield f"{bench.name}, {name}: {_word(held)}"
+
+
+def _shown(figure: float) -> float:
+    """Four digits: milliseconds and pods per second stand in one report."""
+    return float(f"{figure:.4g}")
 
 
 def _word(held: bool) -> str:

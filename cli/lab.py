@@ -6,7 +6,7 @@ import asyncio
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,7 +30,17 @@ ConstantsFile = Annotated[
 
 
 class Benchmark(StrEnum):
+    PRIORITIZE = "prioritize"
+    IMAGE_SETS = "image-sets"
+    GROWTH = "growth"
+    FILTER = "filter"
+    SCHEDULER = "scheduler"
+    WEBHOOK = "webhook"
+    CREATE = "create"
+    REFLECTION = "reflection"
+    SYNC = "sync"
     PLACEMENT = "placement"
+    ALL = "all"
 
 
 class ReportOutput(StrEnum):
@@ -102,20 +112,36 @@ def scenario(
 
 @app.command()
 def bench(
-    name: Annotated[Benchmark, typer.Argument(help="What to measure.")],
+    name: Annotated[Benchmark, typer.Argument(help="What to measure; `all` takes some twenty minutes.")],
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes of 50 images each.")] = 5_000,
-    pods: Annotated[int, typer.Option(min=1, help="Gated pods at once.")] = 600,
-    rounds: Annotated[int, typer.Option(min=1, help="Bursts of each kind, one after the other; medians count.")] = 5,
+    nodes: Annotated[int, typer.Option(min=100, help="Nodes of 50 images each.")] = 5_000,
+    pods: Annotated[int, typer.Option(min=1, help="Of placement: gated pods at once.")] = 600,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Of each side, in turn; medians count.")] = None,
+    path: Annotated[Path, typer.Option("--report", help="Of all: where to write the report and the plots.")] = Path(
+        "build/bench/report.json"
+    ),
+    docs: Annotated[Path | None, typer.Option(help="Of all: renew the figures of performance.md in there.")] = None,
 ) -> None:
     """Measure Stoker beside what it stands in for, in one run; ends with status 1 where a floor does not hold."""
     from benchmarks.placement import Size
     from benchmarks.report import report, show
+    from benchmarks.suite import run
 
-    del name  # there is one
-    found = _bench_placement(Size(nodes, pods, rounds))
-    typer.echo(json.dumps(report([found]), indent=1) if output is ReportOutput.JSON else show([found]))
-    raise typer.Exit(0 if found.held else 1)
+    found: list[Bench] = []
+    for one in [item for item in Benchmark if item is not Benchmark.ALL] if name is Benchmark.ALL else [name]:
+        _tell(f"{one}:")
+        if one is Benchmark.PLACEMENT:
+            found.append(_bench_placement(Size(nodes, pods, rounds or 5)))
+        else:
+            found.append(run(one, _tell, rounds=rounds, nodes=nodes))
+        if name is Benchmark.ALL:
+            _write_benches(report(found), path)
+    if docs is not None:
+        from benchmarks.page import renew
+
+        renew(report(found), docs)
+    typer.echo(json.dumps(report(found), indent=1) if output is ReportOutput.JSON else show(found))
+    raise typer.Exit(0 if all(item.held for item in found) else 1)
 
 
 @app.command()
@@ -164,6 +190,15 @@ async def _demo(
 
     async with Stage.start(programs, speed, _tell) as stage:
         return await Demo(stage, constants, workload, _tell).run(), await stage.versions()
+
+
+def _write_benches(found: dict[str, Any], path: Path) -> None:
+    """After each bench, so that what was measured is there even if a later one cannot be."""
+    from benchmarks import plots
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    plots.write(found, path.parent)
 
 
 def _bench_placement(size: Size) -> Bench:

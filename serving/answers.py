@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import Counter, Histogram
 
 from model.errors import InvalidRequest
 from serving import metrics
@@ -106,6 +108,13 @@ def _wrong_method(request: web.Request, allowed: set[str]) -> InvalidRequest:
 
 def _observe(listener: str, request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
-    labels = (listener, UNKNOWN_PATH if resource is None else resource.canonical, str(status))
-    metrics.REQUESTS.labels(*labels).inc()
-    metrics.REQUEST_SECONDS.labels(*labels).observe(seconds)
+    count, histogram = _measures(listener, UNKNOWN_PATH if resource is None else resource.canonical, status)
+    count.inc()
+    histogram.observe(seconds)
+
+
+@cache
+def _measures(listener: str, path: str, status: int) -> tuple[Counter, Histogram]:
+    """Looked up once: the words are few, and looking them up costs more than counting does."""
+    labels = (listener, path, str(status))
+    return metrics.REQUESTS.labels(*labels), metrics.REQUEST_SECONDS.labels(*labels)

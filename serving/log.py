@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 from model.errors import InvalidInput
@@ -19,9 +20,8 @@ class LineFormatter(logging.Formatter):
     """Whatever text a stranger gets into a record, it stays one line; times are UTC with milliseconds."""
 
     def format(self, record: logging.LogRecord) -> str:
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         parts = [
-            f"{seconds}.{int(record.msecs):03d}Z",
+            f"{_second(int(record.created))}.{int(record.msecs):03d}Z",
             record.levelname.lower(),
             record.name,
             _escape(record.getMessage()),
@@ -42,8 +42,13 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
+@lru_cache(maxsize=2)
+def _second(unix_seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(unix_seconds))
+
+
 def _quote(text: str) -> str:
-    if text and text.isprintable() and not any(character in text for character in ' "='):
+    if text and text.isprintable() and " " not in text and '"' not in text and "=" not in text:
         return text
     return '"' + _escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
 

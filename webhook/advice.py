@@ -52,6 +52,7 @@ def _beyond_kata(pod: Pod) -> list[Advice]:
         ("host-pid", spec.host_pid, "hostPID does not work with Kata: a sandbox has its own processes"),
         ("host-ipc", spec.host_ipc, "hostIPC does not work with Kata: a sandbox has its own memory"),
     )
+    containers = spec.all_containers
     found = [Advice(kind, text) for kind, asked, text in sharing if asked]
     for kind, concerns, text in (
         ("privileged", _is_privileged, "privileged ends at the Kata VM's border"),
@@ -59,7 +60,7 @@ def _beyond_kata(pod: Pod) -> list[Advice]:
         ("volume-device", lambda it: bool(it.volume_devices), "volumeDevices depend on Kata's hypervisor"),
         ("sub-path", _mounts_sub_path, "subPath is limited with Kata"),
     ):
-        first = _first(spec.all_containers, concerns)
+        first = _first(containers, concerns)
         if first is not None:
             found.append(Advice(kind, f'container "{first.name[:_MAX_NAME]}": {text}'))
     return found
@@ -74,7 +75,10 @@ def _beyond_peer_pods(pod: Pod) -> list[Advice]:
 
 
 def _first(containers: tuple[Container, ...], concerns: Callable[[Container], bool]) -> Container | None:
-    return next((container for container in containers if concerns(container)), None)
+    for container in containers:
+        if concerns(container):
+            return container
+    return None
 
 
 def _is_privileged(container: Container) -> bool:
@@ -82,7 +86,7 @@ def _is_privileged(container: Container) -> bool:
 
 
 def _mounts_any(container: Container, volumes: frozenset[str]) -> bool:
-    return any(mount.name in volumes for mount in container.volume_mounts or ())
+    return bool(volumes) and any(mount.name in volumes for mount in container.volume_mounts or ())
 
 
 def _asks_for_huge_pages(container: Container) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from serving.answers import answering
+from serving.connections import seconds_in_hand
 from serving.requests import BODY_DEADLINE_SECONDS, MAX_BODY_BYTES, read_json
 from webhook import metrics
 from webhook.decision import LAG_BUDGET_SECONDS, Admission, UnknownProfile
@@ -18,6 +19,12 @@ from webhook.tenancy import Tenancy
 from webhook.verdict import Refusal, Verdict
 
 LISTENER: Final = "webhook"
+
+LATE_SECONDS: Final = 1.0
+"""A review that waited so long for its turn is shed: the API server's patience is five times that, and a create that
+is told to come back is better than all of them standing in a queue that only grows."""
+
+RETRY_AFTER_SECONDS: Final = "1"
 
 _log = logging.getLogger(__name__)
 
@@ -29,11 +36,14 @@ def build_app(
     lag_budget_seconds: float = LAG_BUDGET_SECONDS,
     body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
+    waited: Callable[[web.Request], float] = seconds_in_hand,
 ) -> web.Application:
     """Reads `tenancy` only; the one effect of a review, dry run or not, is in metrics and log."""
     admission = Admission(tenancy, unknown_profile, lag_budget_seconds, clock)
 
     async def mutate(request: web.Request) -> web.Response:
+        if waited(request) > LATE_SECONDS:
+            return _shed()
         body = await read_json(request, limit_bytes=MAX_BODY_BYTES, deadline_seconds=body_deadline_seconds)
         review = decode_review(body)
         verdict = await _judge(admission, review)
@@ -44,6 +54,16 @@ def build_app(
     app = web.Application(middlewares=[answering(LISTENER)], client_max_size=MAX_BODY_BYTES)
     app.router.add_post("/mutate", mutate)
     return app
+
+
+def _shed() -> web.Response:
+    """For a review that comes late because more come than can be answered: unread, so that the queue gets shorter.
+
+    The API server asks again after the time named, within its own patience; no log line, since there are too many.
+    """
+    metrics.SHED.inc()
+    text = "more reviews come than Stoker can answer; ask again in a second\n"
+    return web.Response(status=429, text=text, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
 async def _judge(admission: Admission, review: AdmissionRequest) -> Verdict:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, Self
 
 from webhook.advice import Advice
@@ -55,8 +58,8 @@ class Verdict:
         return self.refusal is None
 
     @property
-    def operations_by_kind(self) -> Counter[str]:
-        return Counter(operation.kind for operation in self.operations)
+    def operations_by_kind(self) -> Mapping[str, int]:
+        return _counted(tuple([operation.kind for operation in self.operations]))
 
     @property
     def audit_annotations(self) -> dict[str, str]:
@@ -67,6 +70,16 @@ class Verdict:
         if self.refusal is not None:
             annotations["refused"] = self.refusal.reason
         if self.operations:
-            kinds = self.operations_by_kind.items()
-            annotations["operations"] = " ".join(f"{kind}={count}" for kind, count in kinds)
+            annotations["operations"] = _told(tuple([operation.kind for operation in self.operations]))
         return annotations
+
+
+@lru_cache(maxsize=1_024)
+def _counted(kinds: tuple[str, ...]) -> Mapping[str, int]:
+    """Pods of a tenant are much alike: the same kinds come again and again."""
+    return MappingProxyType(Counter(kinds))
+
+
+@lru_cache(maxsize=1_024)
+def _told(kinds: tuple[str, ...]) -> str:
+    return " ".join(f"{kind}={count}" for kind, count in _counted(kinds).items())

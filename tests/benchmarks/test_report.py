@@ -56,3 +56,10 @@ def test_one_disturbed_round_does_not_move_the_figure() -> None:
 def test_the_table_tells_of_each_comparison_and_claim_whether_it_held() -> None:
     text = show([Bench("b", comparison(), {"other": comparison(floor=9.0)}, {"right": True})])
     assert [line.rpartition(": ")[2] for line in text.splitlines()] == ["held", "NOT HELD", "held"]
+
+
+@pytest.mark.parametrize(("ours", "held"), [(75.0, True), (75.1, False), (74.0, True)])
+def test_where_less_is_better_a_comparison_holds_up_to_its_floor(ours: float, held: bool) -> None:
+    found = Comparison(ours, 100.0, 0.75, less_is_better=True)
+    assert found.held is held
+    assert found.as_json()["less_is_better"] is True

@@ -20,7 +20,7 @@ from serving.requests import MAX_BODY_BYTES
 from tests.builders import container, pod, profile, review
 from tests.webhook.patching import apply_patch
 from tests.webhook.tenants import Tenants
-from webhook.app import build_app
+from webhook.app import LATE_SECONDS, build_app
 
 KATA = profile(runtimeClassName="kata-qemu", runtimeClassPolicy="Enforce")
 JSON = {"Content-Type": "application/json"}
@@ -248,3 +248,18 @@ async def test_other_methods_and_paths_get_a_sentence() -> None:
         await check_sentence(method, 405)
         assert method.headers["Allow"] == "POST"
         await check_sentence(await client.post("/validate", data=GOOD, headers=JSON), 404)
+
+
+async def test_a_late_review_is_shed_and_counted() -> None:
+    before = metric("stoker_webhook_shed_total")
+    async with webhook(waited=lambda _: LATE_SECONDS * 1.1) as client:
+        response = await client.post("/mutate", data=GOOD, headers=JSON)
+    assert (response.status, response.headers["Retry-After"]) == (429, "1")
+    assert metric("stoker_webhook_shed_total") == before + 1
+
+
+async def test_a_shed_review_is_answered_on_the_same_connection_once_it_is_in_time() -> None:
+    waits = iter((LATE_SECONDS * 2, LATE_SECONDS / 2))
+    async with webhook(waited=lambda _: next(waits)) as client:
+        statuses = [(await client.post("/mutate", data=GOOD, headers=JSON)).status for _ in range(2)]
+    assert statuses == [429, 200]

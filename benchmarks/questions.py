@@ -1,0 +1,201 @@
+"""The benches of the scheduler's questions: `prioritize`, `image-sets`, `filter` and `growth`.
+
+Both sides are asked the same bytes over HTTP, in turn. Stoker really forecasts: the nodes have fifty images each, a
+tenth of them those of the pod, and while it is measured a hundred nodes a second change. The opponent decodes the
+question and answers a constant; nothing changes while it is asked, since it would not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from benchmarks import floors
+from benchmarks.documents import question
+from benchmarks.load import NUMBER, Answers, Generator, Load, in_turn
+from benchmarks.parties import Party, go_extender, stoker_extender
+from benchmarks.report import Bench, Comparison, middle
+from benchmarks.setting import Setting
+from benchmarks.world import World
+from lab.constants import Constants
+
+CHANGES_PER_SECOND: Final = 100
+IMAGE_SETS: Final = 50
+REQUESTS: Final = 1_000
+GROWTH: Final = (1_000, 5_000, 15_000)
+NOTICE_SECONDS: Final = 0.2
+"""In which a change of the profile has long arrived; what it costs falls on the questions that follow."""
+
+MILLISECONDS: Final = "milliseconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both sides at the same nodes, and who asks them."""
+
+    world: World
+    ours: Party
+    theirs: Party
+    generator: Generator
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, setting: Setting) -> AsyncIterator[Pair]:
+        async with AsyncExitStack() as stack:
+            setting.tell(f"starting both sides with {setting.nodes} nodes")
+            world = await stack.enter_async_context(World.start(setting.constants, setting.nodes))
+            kubeconfig = world.kubeconfig(setting.directory)
+            ours = await stack.enter_async_context(stoker_extender(kubeconfig, setting.directory))
+            theirs = await stack.enter_async_context(go_extender(setting.opponents.extender, setting.directory))
+            yield cls(world, ours, theirs, setting.generator())
+
+    async def compare(self, verb: str, load: Load, rounds: int) -> tuple[list[Answers], list[Answers]]:
+        async def ours() -> Answers:
+            async with self.world.changing(CHANGES_PER_SECOND):
+                return await self.generator.send(f"{self.ours.url}/{verb}", load)
+
+        async def theirs() -> Answers:
+            return await self.generator.send(f"{self.theirs.url}/{verb}", load)
+
+        await in_turn({"ours": ours, "theirs": theirs}, 1)  # connections, caches and code paths are warm after it
+        found = await in_turn({"ours": ours, "theirs": theirs}, rounds)
+        return found["ours"], found["theirs"]
+
+
+async def prioritize(setting: Setting) -> Bench:
+    async with Pair.start(setting) as pair:
+        body = question(tenants_images(setting.constants), pair.world.names)
+        different = await _scores(pair.ours, body)
+        load = Load([body], requests=REQUESTS, seconds=setting.seconds)
+        ours, theirs = await pair.compare("prioritize", load, setting.rounds)
+    return Bench(
+        "prioritize",
+        compared(ours, theirs, floors.PRIORITIZE_P50),
+        {"p99": compared(ours, theirs, floors.PRIORITIZE_P99, of=p99)},
+        {"forecast_computed": len(different) > 1},
+        _details(ours, theirs),
+    )
+
+
+async def filter_nodes(setting: Setting) -> Bench:
+    async with Pair.start(setting) as pair:
+        load = Load(
+            [question(tenants_images(setting.constants), pair.world.names)], requests=REQUESTS, seconds=setting.seconds
+        )
+        ours, theirs = await pair.compare("filter", load, setting.rounds)
+    return Bench("filter", compared(ours, theirs, floors.FILTER_P50), details=_details(ours, theirs))
+
+
+async def image_sets(setting: Setting) -> Bench:
+    """Fifty kinds of pods in turn; and the same, each once, after the profile of all has changed."""
+    async with Pair.start(setting) as pair:
+        bodies = [question((image,), pair.world.names) for image in other_images(IMAGE_SETS)]
+        load = Load(bodies, requests=REQUESTS, seconds=setting.seconds)
+        ours, theirs = await pair.compare("prioritize", load, setting.rounds)
+        once = Load(bodies, requests=len(bodies) + 1, seconds=60)
+
+        async def after_event() -> Answers:
+            await pair.world.change_profile()
+            await asyncio.sleep(NOTICE_SECONDS)
+            return await pair.generator.send(f"{pair.ours.url}/prioritize", once)
+
+        async def untouched() -> Answers:
+            return await pair.generator.send(f"{pair.theirs.url}/prioritize", once)
+
+        touched = await in_turn({"ours": after_event, "theirs": untouched}, setting.rounds)
+    return Bench(
+        "image-sets",
+        compared(ours, theirs, floors.IMAGE_SETS_P50),
+        {"after_event": compared(touched["ours"], touched["theirs"], floors.IMAGE_SETS_P50)},
+        details=_details(ours, theirs),
+    )
+
+
+async def growth(setting: Setting) -> Bench:
+    """Stoker with Stoker: the time of an answer by the number of nodes."""
+    async with AsyncExitStack() as stack:
+        sides: dict[str, Callable[[], Awaitable[Answers]]] = {}
+        for count in GROWTH:
+            setting.tell(f"starting Stoker with {count} nodes")
+            directory = setting.directory / str(count)
+            directory.mkdir()
+            world = await stack.enter_async_context(World.start(setting.constants, count))
+            party = await stack.enter_async_context(stoker_extender(world.kubeconfig(directory), directory))
+            sides[str(count)] = _asking(setting, world, party)
+        await in_turn(sides, 1)
+        found = await in_turn(sides, setting.rounds)
+    small, usual, large = (found[str(count)] for count in GROWTH)
+    return Bench(
+        "growth",
+        compared(large, usual, floors.GROWTH_TO_15_000),
+        {"to_1000_nodes": compared(small, usual, floors.GROWTH_TO_1_000)},
+        details={
+            "unit": MILLISECONDS,
+            "rounds": {name: [_row(item) for item in items] for name, items in found.items()},
+        },
+    )
+
+
+def _asking(setting: Setting, world: World, party: Party) -> Callable[[], Awaitable[Answers]]:
+    generator = setting.generator()
+    body = question(tenants_images(setting.constants), world.names)
+    load = Load([body], requests=REQUESTS, seconds=setting.seconds / 2)
+
+    async def ask() -> Answers:
+        return await generator.send(f"{party.url}/prioritize", load)
+
+    return ask
+
+
+def compared(
+    ours: Sequence[Answers], theirs: Sequence[Answers], most: float, *, of: Callable[[Answers], float] | None = None
+) -> Comparison:
+    """The medians over the rounds of one figure of each round, in milliseconds; p50 where nothing else is said."""
+    figure = of or p50
+    return Comparison(
+        middle([figure(item) for item in ours]), middle([figure(item) for item in theirs]), most, less_is_better=True
+    )
+
+
+def p50(answers: Answers) -> float:
+    return answers.p50
+
+
+def p99(answers: Answers) -> float:
+    return answers.p99
+
+
+def tenants_images(constants: Constants) -> tuple[str, str]:
+    load = constants.demo.load.tenant
+    return constants.images[load.image].reference, constants.images[load.init_image].reference
+
+
+def other_images(count: int) -> list[str]:
+    """Of those that the nodes have at random (`benchmarks.crowd`), so that each kind of pod has nodes of its own."""
+    return [f"registry.example/team-{number % 40}/service-{number}:1.{number}" for number in range(count)]
+
+
+async def _scores(party: Party, body: bytes) -> set[int]:
+    """The different scores in an answer: of a forecast there are several."""
+    headers = {"Content-Type": "application/json"}
+    body = body.replace(NUMBER.encode(), b"0")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{party.url}/prioritize", data=body, headers=headers) as response,
+    ):
+        return {item["Score"] for item in msgspec.json.decode(await response.read())}
+
+
+def _details(ours: Sequence[Answers], theirs: Sequence[Answers]) -> dict[str, object]:
+    sides = {"ours": ours, "theirs": theirs}
+    return {"unit": MILLISECONDS, "rounds": {name: [_row(item) for item in items] for name, items in sides.items()}}
+
+
+def _row(answers: Answers) -> dict[str, float]:
+    return {"requests": len(answers.milliseconds), "p50": round(answers.p50, 3), "p99": round(answers.p99, 3)}

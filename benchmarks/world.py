@@ -1,0 +1,119 @@
+"""A cluster of prepared bytes: thousands of nodes, the sample profile, Leases that are renewed, changes at will."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from benchmarks.apiserver import ScriptedApiServer, line
+from benchmarks.crowd import NODES, node_name, node_objects
+from benchmarks.documents import stored
+from cluster import snapshot
+from lab.constants import Constants
+from lab.scene import sample_profile
+from lab.simulation.objects import runtime_class
+from lab.workload import TENANT_NAMESPACE
+from model import names
+
+RENEW_SECONDS: Final = 2.0
+BATCHES_PER_SECOND: Final = 50
+RESERVED: Final = 20
+"""The first nodes change only when they are told to."""
+
+LEASES: Final = (names.CONTROLLERS_LEASE, names.SCHEDULER)
+
+
+class World:
+    """Made by `start`. All changes are told to whoever watches, and to later lists nothing of them."""
+
+    def __init__(self, server: ScriptedApiServer, constants: Constants, count: int) -> None:
+        self.server = server
+        self.names = [node_name(index) for index in range(count)]
+        self._profile = sample_profile(constants)
+        self._nodes = [
+            msgspec.json.encode(stored(item, server.next_version())) for item in node_objects(constants, count)
+        ]
+        self._reduced: set[int] = set()
+        self._draw = random.Random(constants.seed)  # noqa: S311 - which node changes next, nothing to guard
+        server.put(NODES, map(msgspec.Raw, self._nodes))
+        server.put(snapshot.PROFILES.path, [stored(self._profile, server.next_version())])
+        server.put(snapshot.RUNTIME_CLASSES.path, [stored(runtime_class(constants), server.next_version())])
+        server.put(snapshot.NAMESPACES.path, [stored(_namespace(), server.next_version())])
+        server.put(snapshot.LEASES.path, [_lease(name, server.next_version()) for name in LEASES])
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, constants: Constants, count: int) -> AsyncIterator[Self]:
+        async with ScriptedApiServer.start() as server:
+            world = cls(server, constants, count)
+            renewing = asyncio.create_task(world._keep_renewing())
+            try:
+                yield world
+            finally:
+                renewing.cancel()
+
+    def kubeconfig(self, directory: Path) -> Path:
+        return self.server.kubeconfig(directory)
+
+    @asynccontextmanager
+    async def changing(self, per_second: int) -> AsyncIterator[None]:
+        """While the block runs, so many nodes a second lose their largest image, or get it back."""
+
+        async def change() -> None:
+            loop, begun, told = asyncio.get_running_loop(), asyncio.get_running_loop().time(), 0
+            while True:
+                await asyncio.sleep(1 / BATCHES_PER_SECOND)
+                due = int((loop.time() - begun) * per_second)
+                while told < due:
+                    await self.change_node(self._draw.randrange(RESERVED, len(self.names)))
+                    told += 1
+
+        task = asyncio.create_task(change())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def change_node(self, index: int) -> None:
+        """The node's largest image is gone, or there again."""
+        self._reduced ^= {index}
+        document = msgspec.json.decode(self._nodes[index])
+        document["metadata"]["resourceVersion"] = self.server.next_version()
+        if index in self._reduced:
+            del document["status"]["images"][0]
+        await self.server.tell(NODES, line("MODIFIED", document))
+
+    async def change_profile(self) -> None:
+        """Another prior, and so another forecast for every node."""
+        profile = deepcopy(self._profile)
+        profile["spec"]["startup"]["sandboxSeconds"] = self._draw.randrange(2, 9)
+        await self.server.tell(snapshot.PROFILES.path, line("MODIFIED", stored(profile, self.server.next_version())))
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            for name in LEASES:
+                event = line("MODIFIED", _lease(name, self.server.next_version()))
+                await self.server.tell(snapshot.LEASES.path, event)
+
+
+def _namespace() -> dict[str, Any]:
+    labels = {names.PROFILE_LABEL: "kata-agents"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TENANT_NAMESPACE, "labels": labels}}
+
+
+def _lease(name: str, version: str) -> dict[str, Any]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "metadata": {"name": name, "namespace": names.NAMESPACE, "uid": name, "resourceVersion": version},
+        "spec": {"holderIdentity": "bench", "renewTime": now},
+    }

@@ -1,0 +1,76 @@
+"""The scripted cluster, as Stoker's own reflectors see it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from benchmarks.world import World
+from cluster.access import Access
+from cluster.client import ApiClient
+from cluster.clock import Clock
+from cluster.snapshot import Snapshot
+from lab.constants import load_constants
+from model import names
+
+NODES = 30
+DEADLINE_SECONDS = 20.0
+
+
+async def nobody() -> str | None:
+    return None
+
+
+@asynccontextmanager
+async def followed() -> AsyncIterator[tuple[World, Snapshot]]:
+    """A world, and a snapshot that has read it."""
+    async with (
+        World.start(load_constants(None), NODES) as world,
+        ApiClient(Access(world.server.url, ssl.create_default_context(), nobody)) as client,
+    ):
+        snapshot = Snapshot(client, Clock(1.0), with_fleet=True)
+        async with snapshot.following(), asyncio.timeout(DEADLINE_SECONDS):
+            await snapshot.synced()
+            yield world, snapshot
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not holds():  # noqa: ASYNC110 - what is waited for comes over a socket
+            await asyncio.sleep(0.01)
+
+
+def images_of(snapshot: Snapshot, name: str) -> int:
+    node = snapshot.fleet.node(name)
+    assert node is not None
+    return len(node.images)
+
+
+async def test_the_nodes_and_the_profile_are_read_as_from_an_api_server() -> None:
+    async with followed() as (world, snapshot):
+        assert all(snapshot.fleet.node(name) is not None for name in world.names)
+        assert snapshot.tenancy.profile("kata-agents") is not None
+        assert snapshot.complaint() is None
+
+
+async def test_a_changed_node_loses_its_largest_image_and_gets_it_back() -> None:
+    async with followed() as (world, snapshot):
+        before = images_of(snapshot, world.names[0])
+        await world.change_node(0)
+        await until(lambda: images_of(snapshot, world.names[0]) < before)
+        await world.change_node(0)
+        await until(lambda: images_of(snapshot, world.names[0]) == before)
+
+
+async def test_a_changed_profile_arrives() -> None:
+    async with followed() as (world, snapshot):
+        before = snapshot.tenancy.profile("kata-agents")
+        await world.change_profile()
+        await until(lambda: snapshot.tenancy.profile("kata-agents") is not before)
+
+
+async def test_the_leases_are_seen_to_be_renewed() -> None:
+    async with followed() as (_, snapshot):
+        await until(lambda: snapshot.tenancy.is_attended(names.CONTROLLERS_LEASE))
