@@ -6,7 +6,7 @@ import msgspec
 
 from benchmarks.documents import question, review
 from benchmarks.load import NUMBER
-from extender.protocol import decode_args
+from extender.protocol import decode_args, decode_names
 from model import names
 from webhook.review import decode_review
 
@@ -26,6 +26,6 @@ def test_a_reviewed_pod_is_a_new_one_that_knows_nothing_of_its_profile() -> None
 
 def test_a_question_is_about_a_tenants_pod_of_its_own_number_and_all_nodes() -> None:
     pod, asked = decode_args(question(("a:1", "b:2"), ["n1", "n2"]).replace(NUMBER.encode(), b"7"))
-    assert asked == ["n1", "n2"]
+    assert decode_names(asked) == ["n1", "n2"]
     assert pod.metadata.uid == "7"
     assert pod.metadata.annotations[names.PROFILE_ANNOTATION] == "kata-agents"

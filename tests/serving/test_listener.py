@@ -39,7 +39,7 @@ class Server:
             "test", app, LOOPBACK, ssl_context=ssl_context, head_deadline_seconds=head_deadline_seconds
         )
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, _: web.Request) -> web.Response:
         self.began.set()
         await self.may_end.wait()
         return web.Response(text="done\n")
