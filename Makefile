@@ -46,9 +46,11 @@ format: $(READY) ## Format the code and mend what ruff can mend
 manifests: $(READY) ## Write the generated manifests again (the CRD, from the models)
 	@$(VENV)/bin/stoker manifests crd > manifests/base/tenantprofiles.yaml
 
-lock: ## Resolve the dependencies anew into constraints.txt (needs uv)
+lock: ## Resolve the dependencies anew into constraints.txt, and into requirements.txt for the image (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --no-emit-index-annotation --extra dev pyproject.toml -o constraints.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --no-emit-index-annotation pyproject.toml -o requirements.txt
 
 clean: ## Remove what the targets wrote here (the cache of built programs stays)
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
