@@ -9,9 +9,8 @@ import pytest
 import pytest_asyncio
 
 from lab.constants import Constants, load_constants
-from lab.stage import Stage
 from lab.toolchain import Programs
-from tests.lab.installed import Installation
+from tests.lab.installed import Installation, installed
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +26,8 @@ async def installation(programs: Programs, constants: Constants) -> AsyncIterato
     over = asyncio.Event()
 
     async def hold() -> None:
-        async with (
-            Stage.start(programs, constants.speed, webhook_options=("--certificate-check-seconds", "1")) as stage,
-            Installation.start(stage, constants) as installed,
-        ):
-            standing.set_result(installed)
+        async with installed(programs, constants) as installation:
+            standing.set_result(installation)
             await over.wait()
 
     holder = asyncio.create_task(hold())

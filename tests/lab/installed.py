@@ -13,12 +13,14 @@ import msgspec
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from lab.commandlines import ControlPlaneSettings
 from lab.constants import Constants
 from lab.fleets import NodeGroup
 from lab.processes import Process
 from lab.scene import SETUP_WALL_SECONDS, Scene, sample_profile
 from lab.simulation.fleet import Fleet
 from lab.stage import Stage
+from lab.toolchain import Programs
 from lab.workload import Workload
 from model import names
 from tests.builders import container, pod
@@ -185,3 +187,16 @@ def _metrics_address(process: Process) -> str:
 
 def kubeconfig_of(process: Process) -> str:
     return process.command[process.command.index("--kubeconfig") + 1]
+
+
+@asynccontextmanager
+async def installed(
+    programs: Programs, constants: Constants, settings: ControlPlaneSettings | None = None
+) -> AsyncIterator[Installation]:
+    """A cluster with Stoker and a small fleet; certificates are looked at every second."""
+    options = ("--certificate-check-seconds", "1")
+    async with (
+        Stage.start(programs, constants.speed, settings=settings, webhook_options=options) as stage,
+        Installation.start(stage, constants) as installation,
+    ):
+        yield installation

@@ -12,12 +12,12 @@ import pytest
 from lab.commandlines import ControlPlaneSettings
 from lab.constants import Constants
 from lab.controlplane import ControlPlane
-from lab.stage import Stage
 from lab.toolchain import Programs
 from manifests.loader import load
 from model import names
 from tests.cli.command import stoker, until
-from tests.lab.installed import GATED, SCORED, Installation
+from tests.lab.installed import GATED, SCORED, Installation, installed
+from tests.lab.rollover import roll_over
 
 pytestmark = pytest.mark.controlplane
 
@@ -102,11 +102,10 @@ async def test_every_right_that_is_granted_was_used(programs: Programs, constant
     settings = ControlPlaneSettings(audited_groups=(GROUP,), streams_lists=False)
     rights = set(granted())
     assert len(rights) > 20
-    async with (
-        Stage.start(programs, constants.speed, settings=settings) as stage,
-        Installation.start(stage, constants) as installation,
-    ):
+    async with installed(programs, constants, settings) as installation:
+        stage = installation.stage
         await place(installation)
+        await roll_over(str(stage.control_plane.admin_kubeconfig))
         await release_a_pod(installation)
 
         async def all_used() -> bool | None:

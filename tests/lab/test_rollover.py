@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from certs.injection import decode_bundle, read_configuration
+from lab.constants import Constants
+from lab.toolchain import Programs
 from model import names
 from model.errors import ApiError
-from tests.cli.command import POLL_SECONDS, stoker, until
-from tests.lab.installed import Installation
+from tests.cli.command import POLL_SECONDS
+from tests.lab.installed import Installation, installed
+from tests.lab.rollover import roll_over, status
 
 pytestmark = pytest.mark.controlplane
 
 CLIENTS = 6
 ROLLOVERS = 2
-WAIT_SECONDS = 2
-"""One API server, whose watch is not broken, has seen a bundle long before."""
 
 
 @dataclass(slots=True)
@@ -67,45 +66,25 @@ class Load:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def status(kubeconfig: str) -> dict[str, Any]:
-    ended = await stoker("certs", "status", "-o", "json", "--kubeconfig", kubeconfig)
-    found: dict[str, Any] = json.loads(ended.output)
-    return found
-
-
-async def roll_over(kubeconfig: str) -> None:
-    """Ask for it, and wait until it is over."""
-    before = (await status(kubeconfig))["certificates"][0]["fingerprint"]
-    ended = await stoker("certs", "rotate", "--wait-seconds", str(WAIT_SECONDS), "--kubeconfig", kubeconfig)
-    assert ended.status == 0, ended.complaint
-
-    async def over() -> bool | None:
-        found = await status(kubeconfig)
-        signing, *trusted = [row["fingerprint"] for row in found["certificates"]]
-        return True if signing != before and found["rollover"]["phase"] == "steady" and trusted == [signing] else None
-
-    assert await until(over, 90)
-
-
-async def test_no_create_is_refused_while_the_authority_rolls_over_twice(installation: Installation) -> None:
-    kubeconfig = str(installation.stage.control_plane.admin_kubeconfig)
-    load = Load(installation, await installation.tenant())
-    working = [asyncio.create_task(load.create()) for _ in range(CLIENTS)]
-    working.append(asyncio.create_task(load.shake_hands()))
-    try:
-        for _ in range(ROLLOVERS):
-            await roll_over(kubeconfig)
-    finally:
-        for task in working:
-            task.cancel()
-        results = await asyncio.gather(*working, return_exceptions=True)
+async def test_no_create_is_refused_while_the_authority_rolls_over_twice(
+    programs: Programs, constants: Constants
+) -> None:
+    """In a cluster of its own: replicas that other tests killed would be waited for, for minutes."""
+    async with installed(programs, constants) as installation:
+        kubeconfig = str(installation.stage.control_plane.admin_kubeconfig)
+        load = Load(installation, await installation.tenant())
+        working = [asyncio.create_task(load.create()) for _ in range(CLIENTS)]
+        working.append(asyncio.create_task(load.shake_hands()))
+        try:
+            for _ in range(ROLLOVERS):
+                await roll_over(kubeconfig)
+        finally:
+            for task in working:
+                task.cancel()
+            results = await asyncio.gather(*working, return_exceptions=True)
+        replicas = (await status(kubeconfig))["rollover"]["replicas"]
     assert [result for result in results if not isinstance(result, asyncio.CancelledError)] == []
     assert load.refused == []
     assert load.created >= 300
     assert load.handshakes >= 30
-
-
-async def test_both_replicas_tell_from_which_authority_they_serve(installation: Installation) -> None:
-    found = await status(str(installation.stage.control_plane.admin_kubeconfig))
-    confirmed = [replica["serves_from_signing_ca"] for replica in found["rollover"]["replicas"]]
-    assert confirmed == [True] * len(installation.stage.webhooks)
+    assert [replica["serves_from_signing_ca"] for replica in replicas] == [True, True]

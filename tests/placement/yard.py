@@ -25,7 +25,7 @@ from cluster.snapshot import Snapshot
 from lab.controlplane import ControlPlane
 from manifests.loader import load
 from model import names
-from model.errors import Conflict, NotFound
+from model.errors import ApiError, Conflict, NotFound
 from placement.controller import PlacementController
 from placement.gates import GateKeeper
 from tests.builders import container
@@ -122,7 +122,23 @@ class Yard:
         name = f"{self.namespace}-{value}"
         body = {"metadata": {"name": name}, "value": value, "preemptionPolicy": policy}
         await self.client.create("/apis/scheduling.k8s.io/v1/priorityclasses", body)
+        await self._until_known(name)
         return name
+
+    async def _until_known(self, priority: str) -> None:
+        """The API server's admission follows PriorityClasses by a watch, and so a moment behind."""
+        probe = {
+            "metadata": {"name": "probe"},
+            "spec": {"priorityClassName": priority, "containers": [{"name": "c", "image": "i"}]},
+        }
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await self.client.create(self.pods, probe, dryRun="All")
+                except ApiError:
+                    await asyncio.sleep(0.05)
+                else:
+                    return
 
     async def cordon(self, node: str) -> None:
         await self.client.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
