@@ -14,7 +14,7 @@ from lab.scenarios.modes import MODES, TUNED_CONFIGURATION, TUNED_SCHEDULER, Mod
 from lab.scenarios.omniscience import Omniscience
 from lab.scenarios.sights import Finding
 from lab.scenarios.trial import Trial
-from lab.scenarios.verdicts import Case
+from lab.scenarios.verdicts import Case, complaints
 from lab.stage import Stage
 from lab.stories import Story
 from lab.toolchain import Programs
@@ -70,7 +70,7 @@ class Suite:
         scene_seconds = max(finding.scene_seconds for finding in findings.values())
         machines = Foresight(constants, story, scene_seconds).machines()
         omniscience = Omniscience(Laws(constants), machines, [role.candidate for role in roles], stage.speed)
-        return Case(
+        case = Case(
             name=name,
             story=story,
             seed=seed,
@@ -79,6 +79,8 @@ class Suite:
             findings=findings,
             omniscient=omniscience.place(_chosen(findings, roles)),
         )
+        self._progress(f"{name}: {'; '.join(complaints(case)) or 'held'}")
+        return case
 
 
 def _chosen(findings: Mapping[str, Finding], roles: Sequence[Role]) -> Iterator[list[tuple[str, float] | None]]:
