@@ -1,0 +1,244 @@
+"""A process of `stoker serve`: its parts, the order in which they start and end, and what the death of one means."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import platform
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.tls import TlsOptions, keep_certificates, withdraw
+from model.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from certs.keeper import CertificateKeeper
+    from certs.serving import ServingTls
+    from cluster.client import ApiClient
+    from cluster.snapshot import Snapshot
+    from serving.addresses import Address
+    from serving.listener import Listener
+
+DRAIN_SECONDS: Final = 20.0
+CLOSE_SECONDS: Final = 5.0
+"""Together with what the health listener takes, well within the Deployment's grace of 45 s."""
+
+log = logging.getLogger("stoker")
+
+
+class Role(StrEnum):
+    WEBHOOK = "webhook"
+    EXTENDER = "extender"
+    CONTROLLERS = "controllers"
+
+
+class UnknownProfile(StrEnum):
+    REFUSE = "refuse"
+    ADMIT = "admit"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line asked for."""
+
+    roles: frozenset[Role]
+    kubeconfig: Path | None
+    webhook_listen: str
+    extender_listen: str
+    metrics_listen: str
+    tls: TlsOptions
+    insecure_http: bool
+    unknown_profile: UnknownProfile
+    time_scale: float
+
+    @property
+    def needs_fleet(self) -> bool:
+        return not self.roles.isdisjoint({Role.EXTENDER, Role.CONTROLLERS})
+
+    @property
+    def listens(self) -> dict[Role, str]:
+        """The addresses of the roles that answer requests of the control plane."""
+        addresses = {Role.WEBHOOK: self.webhook_listen, Role.EXTENDER: self.extender_listen}
+        return {role: address for role, address in addresses.items() if role in self.roles}
+
+
+class ServingProcess:
+    """The parts of a serving process, and the order in which they start and end."""
+
+    def __init__(
+        self, options: ServeOptions, client: ApiClient, snapshot: Snapshot, stack: AsyncExitStack, stop: asyncio.Event
+    ) -> None:
+        self._options = options
+        self._client = client
+        self._snapshot = snapshot
+        self._stack = stack
+        self._stop = stop
+        self._death: BaseException | None = None
+        self._not_serving: str | None = "not listening yet"
+
+    async def run(self) -> None:
+        """Health first, then the certificate, then the listeners; at the end not ready first, then drained.
+
+        SystemExit where it ended because a part of it had died.
+        """
+        from serving.addresses import Address
+        from serving.health import build_app
+        from serving.listener import Listener
+
+        tls, keeper = self._certificates()
+        checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
+        if keeper is not None:
+            checks["certificate"] = keeper.readiness_complaint
+        if Role.WEBHOOK in self._options.roles:
+            checks["leases"] = self._snapshot.tenancy.leases.complaint
+        end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
+        self._background(_settle_memory(self._snapshot), "memory")
+        health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
+        listeners = self._listeners(tls)
+        await health.start()
+        try:
+            if keeper is not None:
+                self._background(keeper.run(), "certificates")
+                await _first(keeper.started.wait(), self._stop.wait())
+            if not self._stop.is_set():
+                await self._listen(listeners)
+        finally:
+            self._not_serving = "shutting down"
+            endings = [listener.drain(DRAIN_SECONDS) for listener in listeners]
+            if end_placement is not None:
+                endings.append(end_placement())
+            async with asyncio.timeout(DRAIN_SECONDS + CLOSE_SECONDS):
+                await asyncio.gather(*endings)
+            await health.drain(1.0)
+            log.info("stopped")
+        if self._death is not None:
+            raise SystemExit(1)
+
+    async def _listen(self, listeners: list[Listener]) -> None:
+        for listener in listeners:
+            await listener.start()
+        self._not_serving = None
+        await self._stop.wait()
+        log.info("stopping: no new connections, requests in flight are finished")
+
+    def _certificates(self) -> tuple[ServingTls | None, CertificateKeeper | None]:
+        if self._options.insecure_http:
+            return None, None
+        tls, keeper, source = keep_certificates(self._options.tls, self._client)
+        self._stack.push_async_callback(withdraw, source)  # after the keeper's end: the stack unwinds from its top
+        return tls, keeper
+
+    def _listeners(self, tls: ServingTls | None) -> list[Listener]:
+        from serving.addresses import Address
+        from serving.listener import Listener
+
+        apps = {Role.WEBHOOK: self._webhook_app, Role.EXTENDER: self._extender_app}
+        listeners = []
+        for role, text in self._options.listens.items():
+            address = Address.parse(text)
+            if tls is None and not address.is_loopback:
+                raise InvalidInput(f"--insecure-http is for loopback only, and {role} listens on {text!r}")
+            context = None if tls is None else self._context(role, tls, address)
+            listeners.append(Listener(role.value, apps[role](), address, ssl_context=context))
+        return listeners
+
+    def _context(self, role: Role, tls: ServingTls, address: Address) -> ssl.SSLContext:
+        """The extender answers no stranger. The webhook does unless told otherwise: API servers show no certificate."""
+        options = self._options.tls
+        if role is Role.WEBHOOK and not options.verify_webhook_clients:
+            return tls.context
+        if options.knows_clients:
+            return tls.mutual_context
+        if role is Role.EXTENDER and address.is_loopback:
+            return tls.context
+        raise InvalidInput(f"the {role} answers clients of a known CA only; name that CA with --client-ca-file")
+
+    def _webhook_app(self) -> Any:
+        from webhook.app import build_app
+
+        return build_app(self._snapshot.tenancy, unknown_profile=self._options.unknown_profile.value)
+
+    def _extender_app(self) -> Any:
+        from cluster.events import EventRecorder
+        from extender.app import build_app
+        from extender.scheduling import Scheduling
+
+        recorder = EventRecorder(self._client, "stoker-extender")
+        self._background(recorder.run(), "events")
+        snapshot, clock = self._snapshot, self._snapshot.clock
+        scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit)
+        self._background(scheduling.keep_up(), "scores")
+        return build_app(scheduling)
+
+    def _placement(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Returns what ends it: what is being written is finished before the next leader may begin."""
+        from cluster.events import EventRecorder
+        from cluster.leases import Leadership, LeaseName
+        from model import names
+        from placement.controller import PlacementController
+        from placement.gates import GateKeeper
+
+        lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
+        leadership = Leadership(self._client, lease, identity=platform.node())
+        recorder = EventRecorder(self._client, "stoker-placement", is_busy=lambda: controller.is_writing)
+        gates = GateKeeper(self._client, self._snapshot.waiting.seen)
+        controller = PlacementController(self._snapshot, gates, leadership, recorder.emit)
+        self._background(recorder.run(), "events of placement")
+        self._background(leadership.run(), "leadership")
+        placement = self._background(controller.run(), "placement")
+
+        async def end() -> None:
+            await _end(placement)
+            await leadership.resign()
+
+        return end
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Work that the process is nothing without: where it dies, the process ends, and is started anew by its keeper.
+
+        A leader that renews its Lease and does nothing else would be worse than none.
+        """
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._report_death)
+        self._stack.push_async_callback(_end, task)
+        return task
+
+    def _report_death(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error(
+                "background work died, so the process ends", exc_info=error, extra={"fields": {"work": task.get_name()}}
+            )
+            self._death = error
+            self._stop.set()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel background work and wait for its end, while what it needs is still there."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _settle_memory(snapshot: Snapshot) -> None:
+    """Take what the first lists built out of the garbage collector's sight.
+
+    With 5,000 nodes a full collection stops everything for a quarter of a second, as a rule in the midst of a burst,
+    and finds nothing: what the watches replace is freed by its count of references.
+    """
+    for reflector in snapshot.reflectors:
+        await reflector.synced.wait()
+    gc.collect()
+    gc.freeze()
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return as soon as one of the waits is over, and end the others."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
