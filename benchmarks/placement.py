@@ -19,27 +19,22 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.bursts import Binding, Burst, Call
 from benchmarks.crowd import create_nodes, is_warm, node_name
+from benchmarks.installation import Installation
 from benchmarks.report import Bench, Comparison, middle
 from cluster.access import load_access
 from cluster.client import ApiClient
 from cluster.leases import LeaseName
-from lab.commandlines import LOOPBACK, ControlPlaneSettings
+from lab.commandlines import LOOPBACK
 from lab.constants import Constants
-from lab.controlplane import ControlPlane
 from lab.processes import Process, start_on_free_ports
-from lab.scene import sample_profile
-from lab.simulation.objects import RUNTIME_CLASSES, runtime_class
-from lab.stage import TOKEN_SECONDS, apply, is_ready
+from lab.stage import is_ready
 from lab.toolchain import Programs
-from lab.workload import TENANT_NAMESPACE
-from manifests.loader import load
 from model import names
 from model.errors import NotFound
 
@@ -93,9 +88,10 @@ class Round:
 class PlacementBench:
     """Made by `start`, which also ends what it runs on."""
 
-    def __init__(self, control_plane: ControlPlane, client: ApiClient, constants: Constants, size: Size) -> None:
-        self._control_plane = control_plane
-        self._client = client
+    def __init__(self, installation: Installation, constants: Constants, size: Size) -> None:
+        self._installation = installation
+        self._control_plane = installation.control_plane
+        self._client = installation.client
         self._constants = constants
         self._size = size
 
@@ -104,17 +100,12 @@ class PlacementBench:
     async def start(
         cls, programs: Programs, constants: Constants, size: Size, progress: Callable[[str], None]
     ) -> AsyncIterator[PlacementBench]:
-        """A control plane with the nodes, the scheduler, and what of the manifests placement needs."""
-        async with AsyncExitStack() as stack:
-            settings = ControlPlaneSettings(controller_manager=False)
-            control_plane = await stack.enter_async_context(ControlPlane.start(programs, settings))
-            client = await stack.enter_async_context(ApiClient(await load_access(control_plane.admin_kubeconfig)))
-            bench = cls(control_plane, client, constants, size)
+        """An installation with the nodes and the scheduler. The bench writes into its pods what the webhook would."""
+        async with Installation.start(programs, constants) as installation:
             progress(f"creating {size.nodes} nodes")
-            await bench._install()
-            await create_nodes(client, constants, size.nodes)
-            await control_plane.start_scheduler(SCHEDULER, SCHEDULER_CONFIGURATION)
-            yield bench
+            await create_nodes(installation.client, constants, size.nodes)
+            await installation.control_plane.start_scheduler(SCHEDULER, SCHEDULER_CONFIGURATION)
+            yield cls(installation, constants, size)
 
     async def run(self, progress: Callable[[str], None]) -> list[Round]:
         """The rounds of all modes, one mode after the other in each round."""
@@ -136,7 +127,8 @@ class PlacementBench:
                 async with self._controller():
                     bindings, seconds = await burst.all_bound()
             else:
-                async with ApiClient(await load_access(await self._kubeconfig())) as naive:
+                # As Stoker's service account too: certificates cost the API server more than tokens.
+                async with ApiClient(await load_access(await self._installation.kubeconfig("stoker"))) as naive:
                     await self._collect_garbage()
                     _, (bindings, seconds) = await asyncio.gather(burst.open_gates(naive), burst.all_bound())
         return self._outcome(mode, bindings, seconds)
@@ -151,22 +143,11 @@ class PlacementBench:
             on_warm_node=sum(item.node in warm for item in bindings),
         )
 
-    async def _install(self) -> None:
-        """The manifests but for the webhook: what it would write into the pods, the bench has written."""
-        bundle = [item for item in load("base") if item["kind"] != "MutatingWebhookConfiguration"]
-        await apply(self._control_plane, bundle)
-        await self._control_plane.kubectl(
-            "wait", "--for=condition=Established", "crd/tenantprofiles.stoker.dev", "--timeout=30s"
-        )
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TENANT_NAMESPACE}}
-        await apply(self._control_plane, [sample_profile(self._constants), namespace])
-        await self._client.create(RUNTIME_CLASSES, runtime_class(self._constants))
-
     @asynccontextmanager
     async def _controller(self) -> AsyncIterator[None]:
         """`stoker serve --roles controllers` as the manifests' service account; it leads when the block begins."""
         await self._set_leader("bench")
-        kubeconfig = await self._kubeconfig()
+        kubeconfig = await self._installation.kubeconfig("stoker")
 
         def build(ports: Sequence[int]) -> Process:
             command: list[Any] = [sys.executable, "-m", "cli.main", "serve", "--roles", "controllers"]
@@ -186,12 +167,6 @@ class PlacementBench:
     async def _collect_garbage(self) -> None:
         """In the API server, so that no burst pays for what was before it: 5,000 nodes that were listed, say."""
         await self._client.get_bytes("/debug/pprof/heap", gc=1)
-
-    async def _kubeconfig(self) -> Path:
-        """Of Stoker's service account. The plain ways' client has it too: certificates cost the API server more."""
-        path = f"/api/v1/namespaces/{names.NAMESPACE}/serviceaccounts/stoker/token"
-        answer = await self._client.create(path, {"spec": {"expirationSeconds": TOKEN_SECONDS}})
-        return self._control_plane.kubeconfig_for_token(answer["status"]["token"], "stoker")
 
     async def _set_leader(self, holder: str) -> None:
         """Of the controllers' Lease; while it is somebody's, no controller begins."""

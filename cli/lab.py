@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="A real control plane with a simula
 
 Speed = Annotated[
     float | None,
-    typer.Option(min=1.0, max=1000.0, help="Modelled seconds in a wall second; else as the constants say (20)."),
+    typer.Option(min=1.0, max=1000.0, help="Modelled seconds in a wall second; else as the constants say."),
 ]
 ConstantsFile = Annotated[
     Path | None, typer.Option("--constants", help="The physics, fleet and load, in place of lab/constants.toml.")

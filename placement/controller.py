@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
@@ -96,13 +97,14 @@ class PlacementController:
             await self._dispatch.finish()
 
     async def _pause(self) -> None:
-        """Until something waits to be decided on."""
+        """Until something waits to be decided on, and what was decided before is being written, but not for long."""
         left = (self._due - self._snapshot.clock.now()) / self._snapshot.clock.scale
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(min(max(left, 0.0), LONGEST_PAUSE_WALL_SECONDS)):
                 await self._changed.wait()
-        except TimeoutError:
-            pass
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_PAUSE_WALL_SECONDS):
+                await self._dispatch.caught_up()
         self._changed.clear()
 
     def _pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:

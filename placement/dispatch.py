@@ -105,6 +105,11 @@ class Dispatch:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def caught_up(self) -> None:
+        """Until every write that was sent has begun: what is decided before that would only wait, and grow old."""
+        async with self._slots:
+            return
+
     async def finish(self) -> None:
         """Wait for what has begun, but not for ever; what has not is left to the next leader."""
         self._is_closing = True

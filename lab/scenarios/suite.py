@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.constants import Constants, scenarios_of
+from lab.processes import Process
 from lab.scenarios.cast import Role, cast
 from lab.scenarios.incidents import incident_of
 from lab.scenarios.laws import Laws
 from lab.scenarios.machines import Foresight
-from lab.scenarios.modes import MODES, TUNED_CONFIGURATION, TUNED_SCHEDULER, Mode
+from lab.scenarios.modes import DEFAULT_SCHEDULER, MODES, TUNED_CONFIGURATION, TUNED_SCHEDULER, Mode
 from lab.scenarios.omniscience import Omniscience
 from lab.scenarios.sights import Finding
 from lab.scenarios.trial import Trial
@@ -64,6 +65,7 @@ class Suite:
         constants = self._constants.model_copy(update={"seed": seed})
         roles, findings = cast(constants, name, story), dict[str, Finding]()
         for mode in modes:
+            await _only(stage.control_plane.schedulers, mode)
             trial = Trial(stage, constants, self._scenarios, mode, lambda text: self._progress(f"{name}: {text}"))
             findings[mode.name] = await trial.run(story, roles, incident_of(story, constants))
         self._progress(f"{name}: computing the omniscient placement")
@@ -81,6 +83,19 @@ class Suite:
         )
         self._progress(f"{name}: {'; '.join(complaints(case)) or 'held'}")
         return case
+
+
+async def _only(schedulers: Mapping[str, Process], mode: Mode) -> None:
+    """Let no other schedulers run than the mode needs: one that idles still follows every change of every pod.
+
+    The cluster's own always runs, since the fleet's DaemonSet is its to place.
+    """
+    needed = {DEFAULT_SCHEDULER, mode.scheduler}
+    for name, process in schedulers.items():
+        if process.running and name not in needed:
+            await process.stop()
+        elif not process.running and name in needed:
+            await process.start()
 
 
 def _chosen(findings: Mapping[str, Finding], roles: Sequence[Role]) -> Iterator[list[tuple[str, float] | None]]:

@@ -31,7 +31,7 @@ class PodStart:
         self.handler = ""
         self.luck: tuple[str, ...] = ("pod", pod.metadata.namespace, pod.metadata.name)
         self.progress = PodProgress(pod, node.address, node.next_address())
-        self.writer = StatusWriter(world.api, world.tasks, pod)
+        self.writer = StatusWriter(world.api, world.tasks, world.status_slots, pod)
         self.truth = Truth(
             namespace=pod.metadata.namespace,
             name=pod.metadata.name,

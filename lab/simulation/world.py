@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from lab.simulation.nodes import SimulatedNode
 from lab.simulation.physics import Physics
 from lab.simulation.report import contents
 from lab.simulation.truth import Truth
-from lab.simulation.writes import Tasks, persist
+from lab.simulation.writes import STATUSES_AT_ONCE, Tasks, persist
 from model.errors import ApiError, Conflict
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class World:
     catalogue: Catalogue
     tasks: Tasks
     events: EventRecorder
+    status_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STATUSES_AT_ONCE))
     nodes: dict[str, SimulatedNode] = field(default_factory=dict)
     truths: dict[str, Truth] = field(default_factory=dict)
     """By the pod's uid."""

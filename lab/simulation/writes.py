@@ -16,6 +16,11 @@ logger = logging.getLogger(__name__)
 
 PAUSE_WALL_SECONDS: Final = 0.25
 
+STATUSES_AT_ONCE: Final = 4
+"""Of a whole fleet. Its control plane has a machine of its own, and kubelets do not crowd out whoever places pods; here
+they share two processors, in compressed time besides. What waits is overtaken by what is newer.
+"""
+
 
 class Tasks:
     """Background tasks that are cancelled and awaited together. What one of them dies of is logged."""
@@ -62,9 +67,10 @@ async def persist(write: Callable[[], Awaitable[Any]]) -> Any:
 class StatusWriter:
     """Writes the status of one pod; while one write is under way, only the last of the newer ones is kept."""
 
-    def __init__(self, api: ApiClient, tasks: Tasks, pod: Pod) -> None:
+    def __init__(self, api: ApiClient, tasks: Tasks, slots: asyncio.Semaphore, pod: Pod) -> None:
         self._api = api
         self._tasks = tasks
+        self._slots = slots
         self._pod = pod
         self._status: dict[str, Any] | None = None
         self._annotations: dict[str, str] = {}
@@ -78,13 +84,16 @@ class StatusWriter:
 
     async def _write(self) -> None:
         while self._status is not None:
-            metadata = {"uid": self._pod.metadata.uid, "annotations": self._annotations}
-            patch = {"metadata": metadata, "status": self._status}
-            self._status, self._annotations = None, {}
-            send = partial(self._api.patch, f"{self._pod.path}/status", patch, STRATEGIC_PATCH)
             try:
-                await persist(send)
+                async with self._slots:
+                    await self._write_last()
             except (NotFound, Conflict):
                 return  # the pod is gone, or another has its name
             except ApiError as error:
                 logger.error("a simulated status was refused: %s", error)  # noqa: TRY400 - the message says it all
+
+    async def _write_last(self) -> None:
+        metadata = {"uid": self._pod.metadata.uid, "annotations": self._annotations}
+        patch = {"metadata": metadata, "status": self._status}
+        self._status, self._annotations = None, {}
+        await persist(partial(self._api.patch, f"{self._pod.path}/status", patch, STRATEGIC_PATCH))

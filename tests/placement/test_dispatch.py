@@ -196,6 +196,29 @@ async def test_so_many_are_written_at_once_and_no_more(desk: Desk) -> None:
     assert (most, len(desk.done)) == (WRITES_AT_ONCE, WRITES_AT_ONCE + 20)
 
 
+async def test_it_has_caught_up_when_the_last_write_has_a_slot_though_none_is_done(desk: Desk) -> None:
+    slots = asyncio.Semaphore(0)
+
+    async def wait() -> str:
+        await slots.acquire()
+        return "v1"
+
+    for number in range(WRITES_AT_ONCE + 1):
+        desk.send(pod(name=f"p{number}"), wait)
+    catching_up = asyncio.create_task(desk.dispatch.caught_up())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not catching_up.done()
+    slots.release()
+    slots.release()
+    async with asyncio.timeout(10):
+        await catching_up
+    assert len(desk.done) == 2
+    for _ in range(WRITES_AT_ONCE):
+        slots.release()
+    await desk.quiet()
+
+
 async def test_the_end_does_not_wait_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subject, "FINISH_WALL_SECONDS", 0.01)
     never = asyncio.Event()
