@@ -1,4 +1,4 @@
-"""The placement controller: the shell around `decide`, on the replica that leads.
+"""The placement controller: the shell around the verdicts, on the replica that leads.
 
 It looks at all waiting pods when one of them changed, when the fleet changed under a hold, and when a wait or a
 deadline ends. What it decided is written in the background; until the watch shows the write, the pod is under way and
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -24,15 +24,14 @@ from cluster.leases import Leadership
 from cluster.snapshot import Snapshot
 from cluster.waiting import has_our_gate
 from placement import metrics
-from placement.deadlines import deadline_of
-from placement.decision import decide, next_decision
+from placement.decision import next_decision
 from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
-from placement.inputs import GatedPod
+from placement.judge import Judge
 from placement.notices import Notices
 from placement.ownership import Circumstances, Fate, Ownership, is_ours, lost_by, own
 from placement.survey import Survey
-from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Verdict
+from placement.verdicts import Hold, LetThrough, Nominate, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +66,7 @@ class PlacementController:
         self._leadership = leadership
         self._notices = Notices(emit)
         self._survey = Survey(snapshot)
+        self._judge = Judge(snapshot, self._survey)
         self._changed = asyncio.Event()
         self._dispatch = Dispatch(self._changed.set, lambda: leadership.leading)
         self._due = 0.0
@@ -143,56 +143,17 @@ class PlacementController:
         nominated = [pod for pod in pods if pod.status.nominated_node_name]
         is_reliable = self._snapshot.complaint() is None
         for pod in nominated:
-            is_overdue = now >= self._deadline(pod)
+            is_overdue = now >= self._judge.deadline(pod)
             if is_reliable or (has_our_gate(pod) and is_overdue):
                 self._keep(pod, now, is_overdue=is_overdue)
-        verdicts = self._verdicts(gated, now) if is_reliable else self._by_deadline(gated, now)
+        placed = self._dispatch.nominated
+        verdicts = self._judge.verdicts(gated, placed, now) if is_reliable else self._judge.by_deadline(gated, now)
         for pod in gated:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
         self._holds, self._nominations = bool(held), bool(nominated)
-        self._due = next_decision(held.values(), (self._deadline(pod) for pod in gated))
+        self._due = next_decision(held.values(), (self._judge.deadline(pod) for pod in gated))
         self._gauge(held, undecided=len(gated) - len(verdicts))
-
-    def _verdicts(self, gated: list[wire.Pod], now: float) -> dict[str, Verdict]:
-        """A pod that we stumble over is left to the scheduler, and keeps no other behind its gate."""
-        pods: list[GatedPod] = []
-        mistaken: dict[str, Verdict] = {}
-        for pod in gated:
-            try:
-                pods.append(self._survey.gated(pod))
-            except Exception:
-                log.exception("pod %s cannot be judged", pod.metadata.key)
-                mistaken[pod.metadata.uid] = _mistaken()
-        if not pods:
-            return mistaken
-        try:
-            fleet = self._survey.fleet(pods, self._dispatch.nominated)
-            return mistaken | decide(pods, fleet, now)
-        except Exception:
-            log.exception("deciding on all pods failed; those that it fails on alone are let through")
-            return mistaken | self._by_deadline(gated, now) | self._culprits(pods, now)
-
-    def _culprits(self, pods: Iterable[GatedPod], now: float) -> dict[str, Verdict]:
-        """The pods that cannot be decided on even alone; without them the next round may succeed."""
-        found: dict[str, Verdict] = {}
-        for pod in pods:
-            try:
-                decide([pod], self._survey.fleet([pod], self._dispatch.nominated), now)
-            except Exception:
-                log.exception("deciding on the pod %s failed", pod.uid)
-                found[pod.uid] = _mistaken()
-        return found
-
-    def _by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
-        """Where nothing else can be relied on."""
-        overdue = LetThrough(LetThroughReason.DEADLINE)
-        return {pod.metadata.uid: overdue for pod in gated if now >= self._deadline(pod)}
-
-    def _deadline(self, pod: wire.Pod) -> float:
-        snapshot = self._snapshot
-        first_seen = snapshot.waiting.first_seen.get(pod.metadata.uid)
-        return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
 
     def _keep(self, pod: wire.Pod, now: float, *, is_overdue: bool) -> None:
         """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold."""
@@ -236,7 +197,7 @@ class PlacementController:
             return
 
         def done() -> None:
-            self._notices.held(pod, verdict, self._deadline(pod) - self._snapshot.clock.now())
+            self._notices.held(pod, verdict, self._judge.deadline(pod) - self._snapshot.clock.now())
 
         work = partial(self._gates.annotate, pod, verdict.forecast.to_json())
         self._dispatch.note(Write(pod, work, "annotate", done), partial(self._notices.not_told, pod))
@@ -260,9 +221,3 @@ class PlacementController:
         reasons["undecided"] = undecided
         for reason, count in reasons.items():
             metrics.GATED_PODS.labels(reason).set(count)
-
-
-def _mistaken() -> LetThrough:
-    """The verdict on a pod that has met a mistake of ours, which is counted."""
-    metrics.ROUND_ERRORS.inc()
-    return LetThrough(LetThroughReason.UNJUDGED, "Stoker failed to judge it; its log tells why")

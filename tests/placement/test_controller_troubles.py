@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model.errors import ApiError, Conflict, ConnectionFailed
-from placement import controller as subject
+from placement import judge as subject
 from placement.decision import decide
 from placement.inputs import GatedPod
 from placement.notices import Notices

@@ -1,0 +1,72 @@
+"""The verdicts on gated pods, whatever is wrong with one of them: a mistake of ours costs no other its placement."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from cluster import wire
+from cluster.snapshot import Snapshot
+from placement import metrics
+from placement.deadlines import deadline_of
+from placement.decision import decide
+from placement.inputs import GatedPod
+from placement.survey import Survey
+from placement.verdicts import LetThrough, LetThroughReason, Verdict
+
+log = logging.getLogger(__name__)
+
+
+class Judge:
+    """Reads the snapshot and decides. `placed`: by uid, the nodes of pods whose nomination is being written."""
+
+    def __init__(self, snapshot: Snapshot, survey: Survey) -> None:
+        self._snapshot = snapshot
+        self._survey = survey
+
+    def deadline(self, pod: wire.Pod) -> float:
+        """The moment at which its gate opens in any case, in seconds of the snapshot's clock."""
+        snapshot = self._snapshot
+        first_seen = snapshot.waiting.first_seen.get(pod.metadata.uid)
+        return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
+
+    def by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
+        """The verdicts where nothing else can be relied on: on the pods whose deadline has come."""
+        overdue = LetThrough(LetThroughReason.DEADLINE)
+        return {pod.metadata.uid: overdue for pod in gated if now >= self.deadline(pod)}
+
+    def verdicts(self, gated: Iterable[wire.Pod], placed: Mapping[str, str], now: float) -> dict[str, Verdict]:
+        """By uid. A pod that we stumble over is left to the scheduler, and keeps no other behind its gate."""
+        waiting = list(gated)
+        pods: list[GatedPod] = []
+        mistaken: dict[str, Verdict] = {}
+        for pod in waiting:
+            try:
+                pods.append(self._survey.gated(pod))
+            except Exception:
+                log.exception("pod %s cannot be judged", pod.metadata.key)
+                mistaken[pod.metadata.uid] = _mistaken()
+        if not pods:
+            return mistaken
+        try:
+            return mistaken | decide(pods, self._survey.fleet(pods, placed), now)
+        except Exception:
+            log.exception("deciding on all pods failed; those that it fails on alone are let through")
+            return mistaken | self.by_deadline(waiting, now) | self._culprits(pods, placed, now)
+
+    def _culprits(self, pods: Iterable[GatedPod], placed: Mapping[str, str], now: float) -> dict[str, Verdict]:
+        """The pods that cannot be decided on even alone; without them the next round may succeed."""
+        found: dict[str, Verdict] = {}
+        for pod in pods:
+            try:
+                decide([pod], self._survey.fleet([pod], placed), now)
+            except Exception:
+                log.exception("deciding on the pod %s failed", pod.uid)
+                found[pod.uid] = _mistaken()
+        return found
+
+
+def _mistaken() -> LetThrough:
+    """The verdict on a pod that has met a mistake of ours, which is counted."""
+    metrics.ROUND_ERRORS.inc()
+    return LetThrough(LetThroughReason.UNJUDGED, "Stoker failed to judge it; its log tells why")
