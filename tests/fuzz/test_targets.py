@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +14,9 @@ from hypothesis import strategies as st
 
 from cluster.snapshot import NODES
 from tests.fuzz.edits import RAW, document
-from tests.fuzz.events import NODE_EVENTS
+from tests.fuzz.events import NODE_EVENTS, POD_EVENTS, PROFILE_EVENTS
 from tests.fuzz.objects import Watched
-from tests.fuzz.questions import REVIEWS
+from tests.fuzz.questions import ARGUMENTS, REVIEWS
 from tests.fuzz.run import INPUTS
 from tests.fuzz.target import PromiseBroken, Target
 from tests.fuzz.targets import TARGETS
@@ -52,6 +54,25 @@ def test_no_bytes_break_the_promise_of(name: str) -> None:
 def test_the_seeds_keep_the_promise_of(name: str) -> None:
     for seed in TARGETS[name].seeds:
         TARGETS[name](seed)
+
+
+NESTED = {
+    "review": REVIEWS,
+    "extender": ARGUMENTS,
+    "nodes": NODE_EVENTS,
+    "pods": POD_EVENTS,
+    "profiles": PROFILE_EVENTS,
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("depth", [700, 20_000])
+def test_nesting_in_any_place_keeps_the_promise_of(name: str, depth: int) -> None:
+    for original in NESTED[name]:
+        for place in re.finditer(rb'": (?=["{\[0-9])', original):
+            before, value = original[: place.end()], original[place.end() :].decode()
+            _, end = json.JSONDecoder().raw_decode(value)
+            TARGETS[name].check(before + b"[" * depth + b"]" * depth + value[end:].encode())
 
 
 def test_every_target_has_its_share_of_the_long_run() -> None:
