@@ -45,6 +45,7 @@ SPARE_MEBIBYTES: Final = 64
 """What may be taken for good after a quarter of the inputs: less than a block for each, and a heap's broken pieces."""
 
 LOOK_SECONDS: Final = 10.0
+TOLD_LINES: Final = 60
 DIRECTORY: Final = Path("build/fuzz")
 
 
@@ -79,7 +80,8 @@ def _instrumented(target: Target, directory: Path, inputs: int, seed: int) -> Jo
     corpus.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(target.seeds):
         (corpus / f"seed-{number}").write_bytes(data)
-    words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
+    dictionary = "".join(f'"{_escaped(word)}"\n' for word in target.words)
+    words.write_text(dictionary or "# libFuzzer takes no empty one\n")
     figures = directory / f"{target.name}.json"
     options = (
         *(f"-runs={inputs}", f"-timeout={DEADLINE_SECONDS}", f"-rss_limit_mb={MOST_MEBIBYTES}", f"-seed={seed}"),
@@ -165,8 +167,10 @@ def tell(outcome: Outcome) -> None:
         f"{outcome.resident_mebibytes_grown:.1f} MiB grown: {outcome.broken or 'held'}"
     )
     if outcome.broken:
-        say((DIRECTORY / f"{outcome.name}.log").read_text(errors="replace")[-4_000:])
-        say(f"to try it again: python -m tests.fuzz.reproduce {outcome.name} {DIRECTORY}/{outcome.name}-crash-...")
+        lines = (DIRECTORY / f"{outcome.name}.log").read_text(errors="replace").splitlines()
+        say("\n".join([line for line in lines if not line.startswith(("INFO: ", "#"))][-TOLD_LINES:]))
+        for found in sorted(DIRECTORY.glob(f"{outcome.name}-*-*")):
+            say(f"to try it again: python -m tests.fuzz.reproduce {outcome.name} {found}")
 
 
 def main() -> int:
