@@ -72,7 +72,7 @@ def jobs(directory: Path, share: float, seed: int) -> list[Job]:
 def _surface(directory: Path, requests: int) -> Job:
     figures, log = directory / "surface.json", directory / "surface.log"
     command = (sys.executable, "-m", "tests.fuzz.surface", str(figures), str(requests))
-    return Job("surface", "schemathesis", requests, command, figures, log)
+    return Job("surface", "schemathesis, hypothesis", requests, command, figures, log)
 
 
 def _instrumented(target: Target, directory: Path, inputs: int, seed: int) -> Job:
