@@ -47,6 +47,7 @@ class Outlook:
         self._ready = ready_term(profile).seconds
         self._contention_milliseconds = profile.startup.contention_milliseconds_per_start
         self._application: Floats = np.zeros(0)
+        self._numbered = roster.architectures
 
     def seconds(self, shares: Floats, now: float) -> Floats:
         """The forecast by row, with these expected starts; `inf` where the pod never can start."""
@@ -61,8 +62,9 @@ class Outlook:
     def _applications(self) -> Floats:
         """The application term by the number of the architecture."""
         architectures = self._roster.architectures
-        if len(self._application) != len(architectures):
+        if self._numbered is not architectures or len(self._application) != len(architectures):
             nodes = (NodeFacts("", architecture) for architecture in architectures)
+            self._numbered = architectures
             self._application = np.array([application_term(node, self.profile).seconds for node in nodes])
         return self._application
 

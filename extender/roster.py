@@ -24,6 +24,8 @@ NOBODY: Final = 0
 """The row of every name that is no node's."""
 
 LEAST_CAPACITY: Final = 64
+SPARE_ARCHITECTURES: Final = 32
+"""So many more than twice those in use are numbered before those that no node has any more are forgotten."""
 
 
 class Journal:
@@ -75,6 +77,8 @@ class Roster:
         self.starting: Floats = np.zeros(LEAST_CAPACITY)
         self.architecture: Rows = np.zeros(LEAST_CAPACITY, np.intp)
         self.architectures = {"": 0}
+        """The numbers in the column `architecture`; another dictionary when they are given anew."""
+        self._most_architectures = SPARE_ARCHITECTURES
         self._fleet = fleet
         self._on_departure = on_departure
         self._free = list(range(LEAST_CAPACITY - 1, NOBODY, -1))
@@ -119,11 +123,24 @@ class Roster:
             return
         self.facts[row] = facts
         self.starting[row] = facts.starting
-        self.architecture[row] = self.architectures.setdefault(facts.architecture, len(self.architectures))
+        self.architecture[row] = self._number_of(facts.architecture)
         (self._pulling.add if facts.pulling else self._pulling.discard)(row)
         self.changes.add(row)
         if old is None or _as_pulls_see(old) != _as_pulls_see(facts):
             self.pull_changes.add(row)
+
+    def _number_of(self, architecture: str) -> int:
+        if architecture not in self.architectures and len(self.architectures) >= self._most_architectures:
+            self._number_anew()
+        return self.architectures.setdefault(architecture, len(self.architectures))
+
+    def _number_anew(self) -> None:
+        """Forget what no node has any more: a node says itself what its architecture is, and may say much."""
+        present = {"": None} | {facts.architecture: None for facts in self.facts if facts is not None}
+        self.architectures = {architecture: number for number, architecture in enumerate(present)}
+        self._most_architectures = 2 * len(present) + SPARE_ARCHITECTURES
+        numbers = [0 if facts is None else self.architectures[facts.architecture] for facts in self.facts]
+        self.architecture[:] = numbers
 
     def _arrive(self, name: str) -> int:
         if not self._free:

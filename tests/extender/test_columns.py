@@ -8,7 +8,7 @@ import numpy as np
 
 from cluster.translation import pod_needs
 from extender.outlook import Outlooks
-from extender.roster import LEAST_CAPACITY, Roster
+from extender.roster import LEAST_CAPACITY, SPARE_ARCHITECTURES, Roster
 from model.forecast import forecast
 from tests.cluster.objects import event, image
 from tests.extender.world import KATA, World, tenant_pod
@@ -93,3 +93,14 @@ def test_so_many_changes_that_the_journal_was_cut_are_all_seen() -> None:
     columns.world.add("n2", images=[])
     seconds = columns.seconds()
     assert (seconds["n1"] > 40, seconds["n2"] > 43) == (True, True)
+
+
+def test_architectures_that_no_node_has_any_more_are_forgotten() -> None:
+    columns = Columns()
+    columns.world.add("steady", nodeInfo={"architecture": "arm64"})
+    for number in range(10 * SPARE_ARCHITECTURES):
+        columns.world.add("fickle", nodeInfo={"architecture": f"made-up-{number}"})
+        columns.seconds()
+    columns.world.remove("fickle")
+    columns.seconds()
+    assert len(columns.roster.architectures) <= 2 * SPARE_ARCHITECTURES

@@ -34,9 +34,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.tenancy = Tenancy(lambda: self.complaint)
-        clock = Clock(wall=lambda: self.now)
-        self.fleet = Fleet(clock, self.tenancy)
-        self.scheduling = Scheduling(self.tenancy, self.fleet, clock, self.told.append, wall=lambda: self.wall)
+        self.clock = Clock(wall=lambda: self.now)
+        self.fleet = Fleet(self.clock, self.tenancy)
+        self.scheduling = Scheduling(self.tenancy, self.fleet, self.clock, self.told.append, wall=lambda: self.wall)
         self.put_profile(runtimeClassName="kata-qemu")
 
     def put_profile(self, **spec: Any) -> None:

@@ -15,7 +15,9 @@ from aiohttp import web
 
 from certs.authority import CertificateAuthority
 from certs.serving import ServingTls
+from cluster.access import load_access
 from cluster.client import ApiClient
+from model import names
 from tests.cli.command import until
 from tests.lab.installed import Installation, Manifest
 from webhook.peerpods import INSTANCE_TYPE, MACHINE_TYPE, MEMORY_MEBIBYTES, VCPUS, VM
@@ -59,6 +61,16 @@ async def test_a_peer_pod_takes_a_virtual_machine_of_its_size_and_type(
     assert (told[VCPUS], told[MEMORY_MEBIBYTES]) == ("3", "1184")
     assert told[MACHINE_TYPE] == told[INSTANCE_TYPE] == "t3.small"
     assert taken_from_the_node(stored) == [{VM: "1"}]
+
+
+async def test_an_ordinary_user_of_the_namespace_creates_peer_pods(installation: Installation, namespace: str) -> None:
+    control_plane = installation.stage.control_plane
+    await control_plane.kubectl(
+        "create", "rolebinding", "editor", "--clusterrole=edit", "--user=editor", f"--namespace={namespace}"
+    )
+    async with ApiClient(await load_access(control_plane.kubeconfig_for("editor"))) as editor:
+        stored = await editor.create(f"/api/v1/namespaces/{namespace}/pods", agent(installation), dryRun="All")
+    assert names.PEER_POD_ANNOTATION in stored["metadata"]["annotations"]
 
 
 async def test_the_pods_own_figures_move_as_well(installation: Installation, namespace: str) -> None:

@@ -16,7 +16,9 @@ from tests.manifests.requests import (
     JSON_PATCH,
     NAMESPACES,
     NODES,
+    PEER_PODS,
     PODS,
+    RECORD,
     TAINT,
     WARM_LABEL,
     Prepare,
@@ -42,7 +44,11 @@ from tests.manifests.requests import (
     opted_out,
     owned,
     patching,
+    peer,
+    peer_pod,
     plain,
+    remember,
+    remembering,
     replacing,
     restarted,
     ungated,
@@ -109,6 +115,37 @@ OF_CREATION: Final = [
         "a pod with a profile in a namespace without one",
         "stoker-creation",
         creating(f"{NAMESPACES}/{FREE}/pods", lambda n: annotated(pod(n), **{names.PROFILE_ANNOTATION: PROFILE})),
+    ),
+]
+
+OF_PEER_PODS: Final = [
+    Attempt(
+        "a peer pod's record under a profile without peer pods",
+        "stoker-peerpods",
+        creating(PODS, lambda n: remembering(pod(n))),
+    ),
+    Attempt(
+        "a peer pod's record on a pod without a virtual machine",
+        "stoker-peerpods",
+        creating(PEER_PODS, lambda n: remembering(pod(n))),
+    ),
+    Attempt(
+        "a peer pod's record in a namespace without a profile",
+        "stoker-creation",
+        creating(f"{NAMESPACES}/{FREE}/pods", lambda n: remembering(peer_pod(n))),
+    ),
+    Attempt("writing a peer pod's record", "stoker-changes", patching(plain, remember(RECORD))),
+    Attempt("changing what a peer pod remembers", "stoker-changes", patching(peer, remember("{}"))),
+    Attempt("taking a peer pod's record away", "stoker-changes", patching(peer, remember(None))),
+    Attempt(
+        "changing what a peer pod remembers through the status",
+        "stoker-changes",
+        patching(peer, remember("{}"), subresource="/status"),
+    ),
+    Attempt(
+        "writing a peer pod's record by a binding",
+        "stoker-bindings",
+        binding(annotations={names.PEER_POD_ANNOTATION: RECORD}),
     ),
 ]
 
@@ -224,4 +261,4 @@ OF_NODES: Final = [
     ),
 ]
 
-ATTEMPTS: Final = [*OF_CLASSES, *OF_CREATION, *OF_GATES, *OF_CHANGES, *OF_NAMESPACES, *OF_NODES]
+ATTEMPTS: Final = [*OF_CLASSES, *OF_CREATION, *OF_PEER_PODS, *OF_GATES, *OF_CHANGES, *OF_NAMESPACES, *OF_NODES]

@@ -24,6 +24,8 @@ PROFILE: Final = "fenced"
 CLASS: Final = "kata-fenced"
 OTHER_CLASS: Final = "other"
 TENANT: Final = "tenant"
+PEER_PROFILE: Final = "fenced-peers"
+PEERS: Final = "peers"
 FREE: Final = "free"
 WITHOUT: Final = ("MutatingWebhookConfiguration", "Deployment", "CronJob", "PodDisruptionBudget", "Service")
 EFFECT_SECONDS: Final = 60.0
@@ -86,8 +88,10 @@ class Fence:
         )
         spec = {"runtimeClassName": CLASS, "runtimeClassPolicy": "Enforce"}
         profile = {"apiVersion": names.API_VERSION, "kind": "TenantProfile", "metadata": {"name": PROFILE}}
-        await apply(self.control_plane, [{**profile, "spec": spec}])
+        peers = {**profile, "metadata": {"name": PEER_PROFILE}, "spec": {**spec, "peerPods": {"enabled": True}}}
+        await apply(self.control_plane, [{**profile, "spec": spec}, peers])
         await self.namespace(TENANT, {names.PROFILE_LABEL: PROFILE})
+        await self.namespace(PEERS, {names.PROFILE_LABEL: PEER_PROFILE})
         await self.namespace(FREE, {})
 
     async def namespace(self, name: str, labels: dict[str, str]) -> None:
@@ -113,8 +117,8 @@ class Fence:
         return client
 
     async def editor(self) -> ApiClient:
-        """An unprivileged user: `edit` in the tenants' namespace and in a free one."""
-        for namespace in (TENANT, FREE):
+        """An unprivileged user: `edit` in the tenants' namespaces and in a free one."""
+        for namespace in (TENANT, PEERS, FREE):
             await self.control_plane.kubectl(
                 "create", "rolebinding", "editor", "--clusterrole=edit", "--user=editor", f"--namespace={namespace}"
             )
@@ -143,6 +147,7 @@ class Fence:
             "stoker-classes": lambda: widened.create(pods, pod(runtimeClassName=None), dryRun="All"),
             "stoker-daemonsets": lambda: widened.create(daemon_sets, _daemons(), dryRun="All"),
             "stoker-creation": lambda: widened.create(pods, pod(nodeName="probe"), dryRun="All"),
+            "stoker-peerpods": lambda: widened.create(pods, _remembering(), dryRun="All"),
             "stoker-changes": lambda: widened.patch(f"{pods}/probed", annotation, dryRun="All"),
             "stoker-bindings": lambda: widened.create(f"{pods}/probed/binding", target, dryRun="All"),
             "stoker-namespaces": lambda: widened.create(
@@ -163,6 +168,12 @@ class Fence:
 
 def _daemons() -> Document:
     return daemon_set("probe", runtimeClassName=None)
+
+
+def _remembering() -> Document:
+    document = pod("probe")
+    document["metadata"]["annotations"] = {names.PEER_POD_ANNOTATION: "{}"}
+    return document
 
 
 def _marked(label: str) -> Document:

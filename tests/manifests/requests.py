@@ -8,15 +8,30 @@ from typing import Any, Final
 
 from cluster.client import MERGE_PATCH, ApiClient
 from model import names
-from tests.manifests.fence import OTHER_CLASS, PROFILE, TENANT, Document, Fence, daemon_set, node, pod
+from tests.builders import container
+from tests.manifests.fence import (
+    OTHER_CLASS,
+    PEER_PROFILE,
+    PEERS,
+    PROFILE,
+    TENANT,
+    Document,
+    Fence,
+    daemon_set,
+    node,
+    pod,
+)
+from webhook.peerpods import VM
 
 JSON_PATCH: Final = "application/json-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 PODS: Final = f"/api/v1/namespaces/{TENANT}/pods"
+PEER_PODS: Final = f"/api/v1/namespaces/{PEERS}/pods"
 DAEMON_SETS: Final = f"/apis/apps/v1/namespaces/{TENANT}/daemonsets"
 NAMESPACES: Final = "/api/v1/namespaces"
 NODES: Final = "/api/v1/nodes"
 FORECAST: Final = json.dumps({"node": "mine", "seconds": 1})
+RECORD: Final = json.dumps({"containers": {"agent": {"limits": {"cpu": "2"}}}})
 GATE: Final = {"name": names.WARM_NODE_GATE}
 WARM_LABEL: Final = "stoker.dev/warm"
 TAINT: Final = {"key": names.NOT_WARM_TAINT, "effect": "NoSchedule"}
@@ -84,6 +99,25 @@ async def plain(fence: Fence) -> str:
     name = f"plain-{fence.number()}"
     await fence.administrator.create(PODS, pod(name))
     return f"{PODS}/{name}"
+
+
+def remembering(document: Document, record: str = RECORD) -> Document:
+    """A pod with what a peer pod remembers."""
+    return annotated(document, **{names.PEER_POD_ANNOTATION: record})
+
+
+def peer_pod(name: str) -> Document:
+    """As the webhook leaves it."""
+    machine = {"limits": {VM: "1"}, "requests": {VM: "1"}}
+    annotations = {names.PROFILE_ANNOTATION: PEER_PROFILE, names.PEER_POD_ANNOTATION: RECORD}
+    return annotated(pod(name, containers=[container(resources=machine)]), **annotations)
+
+
+async def peer(fence: Fence) -> str:
+    """The path of a peer pod."""
+    name = f"peer-{fence.number()}"
+    await fence.administrator.create(PEER_PODS, peer_pod(name))
+    return f"{PEER_PODS}/{name}"
 
 
 async def marked_node(fence: Fence) -> str:
@@ -170,6 +204,10 @@ def nominate(node_name: str | None) -> Document:
 
 def forecast(value: str | None) -> Document:
     return annotating(**{names.FORECAST_ANNOTATION: value})
+
+
+def remember(value: str | None) -> Document:
+    return annotating(**{names.PEER_POD_ANNOTATION: value})
 
 
 def restarted(value: str | None) -> Document:

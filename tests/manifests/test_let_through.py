@@ -17,6 +17,7 @@ from tests.manifests.requests import (
     GATE,
     NAMESPACES,
     NODES,
+    PEER_PODS,
     PODS,
     TAINT,
     WARM_LABEL,
@@ -32,6 +33,7 @@ from tests.manifests.requests import (
     nominate,
     nominated,
     patching,
+    peer_pod,
     plain,
     ungated,
 )
@@ -211,6 +213,10 @@ async def test_a_user_creates_pods(fence: Fence, editor: ApiClient, namespace: s
 
 async def test_a_pod_as_the_webhook_leaves_it_is_stored(fence: Fence, editor: ApiClient) -> None:
     await editor.create(PODS, with_the_profiles_annotation(f"agent-{fence.number()}"))
+
+
+async def test_a_peer_pod_as_the_webhook_leaves_it_is_stored(fence: Fence, editor: ApiClient) -> None:
+    await editor.create(PEER_PODS, peer_pod(f"peer-{fence.number()}"))
 
 
 @pytest.mark.parametrize(
