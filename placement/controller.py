@@ -148,7 +148,8 @@ class PlacementController:
                 self._keep(pod, now, is_overdue=is_overdue)
         placed = self._dispatch.nominated
         verdicts = self._judge.verdicts(gated, placed, now) if is_reliable else self._judge.by_deadline(gated, now)
-        for pod in gated:
+        # What is let through waits for nothing, or autoscalers wait for it: it does not queue behind nominations.
+        for pod in sorted(gated, key=lambda pod: isinstance(verdicts.get(pod.metadata.uid), Nominate)):
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
         self._holds, self._nominations = bool(held), bool(nominated)

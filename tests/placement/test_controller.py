@@ -195,6 +195,16 @@ async def test_two_pods_that_fit_only_once_are_not_both_nominated(desk: Desk) ->
     assert sorted(pod.status.nominated_node_name for pod in pods) == ["", "warm"]
 
 
+async def test_what_is_let_through_does_not_queue_behind_nominations(desk: Desk) -> None:
+    desk.node("warm", cpu="4")
+    for number in range(3):
+        desk.pod(f"fits-{number}", cpu="1")
+    desk.pod("too-large", cpu="5")
+    async with desk.at_work():
+        await desk.opened("fits-2")
+    assert desk.gates.calls[0] == "let-through too-large"
+
+
 async def test_a_node_is_full_with_a_pod_whose_nomination_is_not_seen_yet(desk: Desk) -> None:
     desk.node("warm", cpu="1500m")
     desk.pod("one")
