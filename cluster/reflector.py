@@ -2,7 +2,8 @@
 
 The list is a streaming one where the server offers it (`sendInitialEvents`), else a paged one. A watch that breaks is
 resumed from the last resource version seen; where the server no longer has that version (410) the collection is listed
-again, and the difference is applied, so that readers never see an empty copy. Failures back off with jitter.
+again, and the difference is applied, so that readers never see an empty copy. The same is done where a watch's versions
+go backwards: what of it is missing, nobody can tell. Failures back off with jitter.
 The protocol is that of https://kubernetes.io/docs/reference/using-api/api-concepts/ (efficient detection of changes).
 """
 
@@ -20,7 +21,7 @@ import msgspec
 
 from cluster import metrics, wire
 from cluster.client import ApiClient
-from cluster.watching import backoff, lines, watch_error
+from cluster.watching import backoff, is_older, lines, watch_error
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,8 @@ class Reflector(Generic[T]):
         """Follow until the watch is over, and say in a word why it is."""
         try:
             await self._follow()
-        except Expired:
+        except Expired as error:
+            log.info("%s", error)
             self._version = ""
             return "expired"
         except StokerError as error:
@@ -244,9 +246,10 @@ class Reflector(Generic[T]):
         if self._seen is not None:
             self._seen.add(key)
         old = self.objects.get(key)
-        self._progress(item.metadata.resource_version)
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+            self._heard()
             return
+        self._progress(item.metadata.resource_version)
         if self.resource.keep is not None:
             self.resource.keep(item, raw)
         self.objects[key] = item
@@ -256,8 +259,8 @@ class Reflector(Generic[T]):
         item = self._decode(raw)
         if item is None:
             return
-        self._remove(item.metadata.key)
         self._progress(item.metadata.resource_version)
+        self._remove(item.metadata.key)
 
     def _remove(self, key: str) -> None:
         old = self.objects.pop(key, None)
@@ -292,9 +295,24 @@ class Reflector(Generic[T]):
         return item
 
     def _progress(self, version: str) -> None:
-        """Something was heard. Until a list is whole, there is nothing that could be continued from its versions."""
+        """Something was heard. Until a list is whole, there is nothing that could be continued from its versions.
+
+        Expired where it is older than what was heard before it: the events of a watch are ordered, so others are
+        missing or mixed up, and only a list can tell what they were.
+        """
+        self._heard()
+        if self._seen is not None:
+            return
+        if is_older(version, self._version):
+            raise Expired(
+                f"watch of {self.resource.name}: version {version} came after {self._version}; listing again",
+                status=410,
+                reason="OutOfOrder",
+            )
+        self._version = version or self._version
+
+    def _heard(self) -> None:
         self._last_event = self._clock()
         if self._seen is None:
             self._changes += 1
-            self._version = version or self._version
             self._broken_since = None

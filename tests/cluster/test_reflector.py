@@ -323,3 +323,21 @@ async def test_restarts_and_lists_are_counted() -> None:
         await state.until(lambda: "b appeared" in state.told)
     assert counted("stoker_watch_restarts_total", reason="expired") - restarts == 1
     assert counted("stoker_relists_total") - lists == 2
+
+
+async def test_events_in_the_wrong_order_are_not_believed_and_the_collection_is_listed_again() -> None:
+    """The second event is older than the deletion before it: it would bring back a node that is gone."""
+    mixed_up = (event("DELETED", "a", 9), event("MODIFIED", "a", 8))
+    async with following(listed(5, "a", "b", after=mixed_up), listed(10, "b")) as state:
+        await state.asked(2)
+        await state.until(lambda: state.reflector.complaint() is None and state.names == ["b"])
+        assert "sendInitialEvents" in state.queries[1]
+        assert state.told.count("a appeared") == 1
+
+
+async def test_an_event_that_comes_twice_in_a_row_changes_nothing() -> None:
+    twice = (event("MODIFIED", "a", 6), event("MODIFIED", "a", 6), event("DELETED", "b", 7), event("DELETED", "b", 7))
+    async with following(listed(5, "a", "b", after=twice)) as state:
+        await state.until(lambda: state.told[-1:] == ["b gone"])
+        assert state.told == ["a appeared", "b appeared", "a changed", "b gone"]
+        assert len(state.queries) == 1
