@@ -107,21 +107,27 @@ class Process:
         child = self._child
         if child is None:
             return
-        self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_seconds):
                 await child.wait()
         except TimeoutError:
             pass
         finally:
-            self._signal(signal.SIGKILL)
+            self.signal(signal.SIGKILL)
         await child.wait()
 
     async def kill(self) -> None:
         """SIGKILL, as a crash would end it."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         if self._child is not None:
             await self._child.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it to the program and its children; nothing where it does not run."""
+        if self.running:
+            with suppress(ProcessLookupError):  # it ended a moment ago, and the event loop has not heard of it yet
+                os.killpg(self.pid, number)
 
     def tail(self) -> str:
         """The last lines it wrote since it was started last."""
@@ -129,11 +135,6 @@ class Process:
             log.seek(self._log_offset)
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.running:
-            with suppress(ProcessLookupError):  # it ended a moment ago, and the event loop has not heard of it yet
-                os.killpg(self.pid, number)
 
     async def _wait_ready(self, child: asyncio.subprocess.Process) -> None:
         try:
