@@ -61,7 +61,7 @@ class Process:
         self.command = [str(word) for word in command]
         self.log = log
         self.deadline_seconds = deadline_seconds
-        self._check = check
+        self.check = check
         self._environment = environment
         self._child: asyncio.subprocess.Process | None = None
         self._log_offset = 0
@@ -140,7 +140,7 @@ class Process:
         try:
             async with asyncio.timeout(self.deadline_seconds):
                 while child.returncode is None:
-                    if await self._check():
+                    if await self.check():
                         return
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:

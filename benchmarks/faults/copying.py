@@ -1,4 +1,4 @@
-"""Whether a copy of the cluster was honest about its age, and whole afterwards: pure functions of what was seen of it."""
+"""Whether a copy of the cluster was honest about its age, and whole afterwards: functions of what was seen of it."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from model import names
 from model.errors import Conflict, StokerError
 
 RETRY_SECONDS: Final = (0.5, 1.5)
-"""Before a refused create is tried again, as a controller would; drawn, so that clients do not come all at once. Where
-the cluster does not answer, the pause doubles from try to try, up to `LONGEST_DOUBLINGS` times: a client that hammers an
-API server that starts is a trouble of its own."""
+"""Before a refused create is tried again, as a controller would; drawn, so that clients do not come all at once. From
+try to try the pause doubles, up to `LONGEST_DOUBLINGS` times: clients that hammer an API server which is just starting
+are a trouble of their own."""
 
 LONGEST_DOUBLINGS: Final = 3
 

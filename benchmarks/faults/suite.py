@@ -8,7 +8,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.faults import admission
+from benchmarks.faults import admission, scheduling, watching
 from benchmarks.faults.findings import Result, line
 from benchmarks.faults.setting import Family, Setting
 from lab.constants import load_constants
@@ -17,7 +17,7 @@ from lab.toolchain import Programs
 from model.errors import InvalidInput
 
 ALL: Final = "all"
-FAMILIES: Final[Sequence[Family]] = (admission.FAMILY,)
+FAMILIES: Final[Sequence[Family]] = (admission.FAMILY, watching.FAMILY, scheduling.FAMILY)
 
 
 def named(name: str) -> list[str]:
