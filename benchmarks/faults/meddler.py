@@ -47,7 +47,7 @@ class Meddler:
     passing: Passing = untouched
     url: str = ""
     requests: int = 0
-    _open: set[web.Request] = field(default_factory=set)
+    _open: dict[int, web.Request] = field(default_factory=dict)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Access]:
@@ -68,7 +68,7 @@ class Meddler:
 
     def break_all(self) -> None:
         """Break every connection that is in use, as a restart of the server or of the network between would."""
-        for request in tuple(self._open):
+        for request in tuple(self._open.values()):
             if request.transport is not None:
                 request.transport.abort()
 
@@ -78,13 +78,13 @@ class Meddler:
             return web.json_response(_status(self.refusal), status=self.refusal)
         if self.expired and request.query.get("resourceVersion"):
             return web.Response(body=GONE, content_type="application/json")
-        self._open.add(request)
+        self._open[id(request)] = request
         try:
             return await self._pass_on(session, request)
         except aiohttp.ClientError:
             return web.json_response(_status(503), status=503)
         finally:
-            self._open.discard(request)
+            del self._open[id(request)]
 
     async def _pass_on(self, session: aiohttp.ClientSession, request: web.Request) -> web.StreamResponse:
         headers = {"Accept": "application/json"}

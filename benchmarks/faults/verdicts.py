@@ -46,11 +46,11 @@ class Outcome:
         return [create.name for create in self.creates if not create.created]
 
 
-def judge_refusing_none(name: str, outcome: Outcome) -> Finding:
-    """Nothing refused because of Stoker, nothing lost."""
+def judge_refusing_none(name: str, outcome: Outcome, complaints: Sequence[str] = ()) -> Finding:
+    """Nothing refused because of Stoker, nothing lost; `complaints` are further ones."""
     refusals = outcome.refusals
-    complaints = [f"{len(refusals)} creates were refused because of Stoker"] if refusals else []
-    return _finding(name, outcome, complaints)
+    told = [f"{len(refusals)} creates were refused because of Stoker"] if refusals else []
+    return _finding(name, outcome, [*told, *complaints])
 
 
 def judge_kills(name: str, outcome: Outcome) -> Finding:
@@ -100,7 +100,9 @@ def _details(outcome: Outcome, refusals: Sequence[Try]) -> dict[str, Any]:
         "unmutated": len(outcome.unmutated),
         "refused_by_the_cluster": len(by_cluster),
         "words_of_the_cluster": dict(kinds.most_common(SHOWN_REFUSALS)),
-        "refusals": sorted({tried.text for tried in refusals})[:SHOWN_REFUSALS],
+        "refusals": [
+            {"at_seconds": round(tried.asked_at - first, 1), "text": tried.text} for tried in refusals[:SHOWN_REFUSALS]
+        ],
         "troubles": [
             {
                 "name": item.name,
