@@ -94,6 +94,7 @@ class ServingProcess:
         from serving.addresses import Address
         from serving.health import build_app
         from serving.listener import Listener
+        from serving.pulse import watch_time
 
         tls, keeper = self._certificates()
         checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
@@ -103,6 +104,7 @@ class ServingProcess:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
         end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
         self._background(_settle_memory(self._snapshot), "memory")
+        self._background(watch_time(), "time")
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
         await health.start()

@@ -38,14 +38,8 @@ async def creates(place: AdmissionPlace) -> Finding:
     """Two rollovers, two rolling updates, a restart of the API server and etcd's standing still under a steady load."""
     extent = SHORT if place.setting.short else LONG
     async with place.asking(REPLICAS) as (replicas, namespace):
-        stream = place.stream(namespace, extent.per_second, extent.creates)
-        running = asyncio.create_task(stream.run())
-        try:
+        async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             troubles = await _make_trouble(place, replicas, stream, extent)
-            stream.enough.set()
-            await running
-        finally:
-            running.cancel()
         return judge_refusing_none("creates", await place.outcome(namespace, stream, troubles))
 
 
@@ -77,14 +71,8 @@ async def replica_killed(place: AdmissionPlace) -> Finding:
     """The same load while one replica after the other is killed, and started again at once."""
     extent = SHORT if place.setting.short else LONG
     async with place.asking(REPLICAS) as (replicas, namespace):
-        stream = place.stream(namespace, extent.per_second, extent.creates)
-        running = asyncio.create_task(stream.run())
-        try:
+        async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             kills = await _kill_in_turn(place, replicas, stream, extent)
-            stream.enough.set()
-            await running
-        finally:
-            running.cancel()
         return judge_kills("replica-killed", await place.outcome(namespace, stream, kills))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final
@@ -26,7 +28,7 @@ from lab.stage import apply, eventually
 from lab.workload import tenant_pod
 from manifests.loader import load
 from model import names
-from model.errors import ApiError, Conflict, LabError
+from model.errors import ApiError, Conflict, LabError, StokerError
 
 PROFILE: Final = "faults"
 GATE: Final = "faults.example.com/held"
@@ -69,16 +71,23 @@ class AdmissionPlace:
 
     @asynccontextmanager
     async def asking(
-        self, count: int, options: Sequence[str] = (), environment: Mapping[str, str] = MappingProxyType({})
+        self,
+        count: int,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+        *,
+        logs: Path | None = None,
+        authority_pem: bytes = b"",
     ) -> AsyncIterator[tuple[Replicas, str]]:
-        """So many replicas, and a new namespace about whose pods the API server asks them."""
+        """So many replicas, and a new namespace about whose pods the API server asks them.
+
+        `authority_pem` is for replicas that have their certificate from files, and publish no CA themselves.
+        """
         kubeconfig = await self.installation.kubeconfig("stoker")
-        logs = self.setting.directory / "logs"
-        checks = ("--certificate-check-seconds", "1")
-        async with Replicas.serve(
-            count, kubeconfig, logs, options=[*checks, *options], environment=environment
-        ) as replicas:
-            await self.client.create(CONFIGURATIONS, _configuration(replicas.balancer.port))
+        kept = logs or self.setting.directory / "logs"
+        words = ["--certificate-check-seconds", "1", *options]
+        async with Replicas.serve(count, kubeconfig, kept, options=words, environment=environment) as replicas:
+            await self.client.create(CONFIGURATIONS, _configuration(replicas.balancer.port, authority_pem))
             try:
                 yield replicas, await self.tenant(PROFILE)
             finally:
@@ -92,9 +101,31 @@ class AdmissionPlace:
             await eventually(lambda: self._is_answered(namespace), "pods are not mutated", WARM_UP_SECONDS)
         return namespace
 
-    def stream(self, namespace: str, per_second: float, least: int) -> Stream:
+    @asynccontextmanager
+    async def streaming(self, namespace: str, per_second: float, least: int = 1) -> AsyncIterator[Stream]:
+        """A steady load while the block runs, of `least` creates; at its end each has succeeded, or was given up."""
         collection = f"/api/v1/namespaces/{namespace}/pods"
-        return Stream(lambda name: self.client.create(collection, self._pod(name)), per_second, least)
+        stream = Stream(lambda name: self.client.create(collection, self._pod(name)), per_second, least)
+        running = asyncio.create_task(stream.run())
+        try:
+            yield stream
+            stream.enough.set()
+            await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def send_until_created(self, namespace: str, pod: Manifest) -> None:
+        """Try again as long as it is refused."""
+        while True:
+            try:
+                await self.client.create(f"/api/v1/namespaces/{namespace}/pods", pod)
+            except Conflict:
+                return
+            except StokerError:
+                await asyncio.sleep(1.0)
+            else:
+                return
 
     async def outcome(self, namespace: str, stream: Stream, troubles: Sequence[Trouble]) -> Outcome:
         """With every pod of the namespace looked at."""
@@ -173,12 +204,13 @@ def faults_profile(sample: Manifest) -> Manifest:
     return {**sample, "metadata": {"name": PROFILE}, "spec": spec}
 
 
-def _configuration(port: int) -> Manifest:
+def _configuration(port: int, authority_pem: bytes) -> Manifest:
     """The shipped one, at the balancer."""
+    bundle = {"caBundle": base64.b64encode(authority_pem).decode()} if authority_pem else {}
     document = next(item for item in load("base") if item["kind"] == "MutatingWebhookConfiguration")
     for webhook in document["webhooks"]:
         path = webhook["clientConfig"]["service"]["path"]
-        webhook["clientConfig"] = {"url": f"https://{LOOPBACK}:{port}{path}"}
+        webhook["clientConfig"] = {"url": f"https://{LOOPBACK}:{port}{path}", **bundle}
     return document
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
-from benchmarks.faults import admission, scheduling, watching
+from benchmarks.faults import admission, machine, scheduling, slowness, watching
 from benchmarks.faults.findings import Result, line
 from benchmarks.faults.setting import Family, Setting
 from lab.constants import load_constants
@@ -17,7 +18,13 @@ from lab.toolchain import Programs
 from model.errors import InvalidInput
 
 ALL: Final = "all"
-FAMILIES: Final[Sequence[Family]] = (admission.FAMILY, watching.FAMILY, scheduling.FAMILY)
+FAMILIES: Final[Sequence[Family]] = (
+    admission.FAMILY,
+    watching.FAMILY,
+    scheduling.FAMILY,
+    slowness.FAMILY,
+    machine.FAMILY,
+)
 
 
 def named(name: str) -> list[str]:
@@ -44,6 +51,8 @@ def run(
             await try_out(family, wanted, setting, keep)
 
     with working_directory() as directory:
+        # What goes wrong is what is wanted here; it is told by the findings.
+        logging.basicConfig(filename=directory / "faults.log", level=logging.INFO)
         uvloop.run(work(directory))
 
 
