@@ -13,7 +13,10 @@ from typing import Any, Final
 from benchmarks.crowd import NODES, node_name
 from cluster.client import ApiClient
 from lab.constants import Constants
+from lab.scene import sample_profile
+from lab.simulation.objects import RUNTIME_CLASSES
 from lab.workload import TENANT_NAMESPACE, tenant_pod
+from model import names
 from model.errors import NotFound, StokerError
 
 PODS: Final = f"/api/v1/namespaces/{TENANT_NAMESPACE}/pods"
@@ -27,7 +30,7 @@ MARKED: Final = node_name(0)
 
 @dataclass(slots=True)
 class Churn:
-    """Changes nodes, makes and deletes pods: some twenty changes a second while the API server answers."""
+    """Makes and deletes pods, changes all else: some twenty changes a second while the API server answers."""
 
     client: ApiClient
     constants: Constants
@@ -77,10 +80,21 @@ class Churn:
         self.changes += 1
 
     async def _touch(self) -> None:
+        """A node, or one of the collections in which nothing else happens."""
         number = next(self._numbers)
-        path = f"{NODES}/{node_name(1 + number % STANDING)}"
+        others = self._others()
+        turn = number % (2 * len(others))
+        path = others[turn] if turn < len(others) else f"{NODES}/{node_name(1 + number % STANDING)}"
         await self.client.patch_for_version(path, {"metadata": {"annotations": {MARK: str(number)}}})
         self.changes += 1
+
+    def _others(self) -> list[str]:
+        profile = sample_profile(self.constants)["metadata"]["name"]
+        return [
+            f"/api/v1/namespaces/{TENANT_NAMESPACE}",
+            f"/apis/{names.API_VERSION}/tenantprofiles/{profile}",
+            f"{RUNTIME_CLASSES}/{self.constants.kata.runtime_class}",
+        ]
 
     async def _add(self) -> None:
         number = next(self._numbers)

@@ -143,4 +143,4 @@ def missing_mutations(pod: dict[str, Any], profile: dict[str, Any]) -> list[str]
 def slowest_seconds(creates: Sequence[Create], until: float) -> float:
     """From `until`, the end of a trouble, to the creation of the last pod that was first asked for before it; or 0."""
     waiting = [item.tries[-1].answered_at for item in creates if item.created and item.tries[0].asked_at < until]
-    return max((at - until for at in waiting), default=0.0)
+    return max((at - until for at in waiting if at > until), default=0.0)

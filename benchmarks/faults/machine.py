@@ -11,6 +11,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
 from benchmarks.faults.disk import CannotMount, fill, small_disk, write_in_vain
 from benchmarks.faults.findings import Finding, Result, Skipped
 from benchmarks.faults.place import AdmissionPlace, trouble
@@ -20,12 +23,14 @@ from benchmarks.faults.suspension import suspended
 from benchmarks.faults.verdicts import Trouble, judge_refusing_none
 from certs.authority import CertificateAuthority, KeyPair
 from certs.serving import IDENTITIES
+from lab.commandlines import LOOPBACK
 from lab.stage import eventually
 
 RECOVERY_SECONDS: Final = 90.0
 HOUR_SECONDS: Final = 3600
 JUMP_TOLD: Final = "the clock was set"
 FILE_TOLD: Final = "certificates: "
+ERRORS: Final = "stoker_certificate_errors_total"
 LIBRARIES: Final = (
     Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"),
     Path("/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"),
@@ -71,6 +76,7 @@ async def _on_small_disk(place: AdmissionPlace, disk: Path) -> Finding:
             async with trouble("disk full", kept, place.setting.tell):
                 write_in_vain(certificate, second.certificate_pem)
                 filler = fill(disk)
+                await eventually(lambda: _has_noticed(replica), "the emptied file was not noticed", RECOVERY_SECONDS)
                 await asyncio.sleep(_extent(place).trouble_seconds)
             if not await _shows(replica, first):
                 complaints.append("the certificate of before was not served while the disk was full")
@@ -80,7 +86,7 @@ async def _on_small_disk(place: AdmissionPlace, disk: Path) -> Finding:
             await eventually(lambda: _shows(replica, second), "the renewed pair is not served", RECOVERY_SECONDS)
             recovered = monotonic() - began_at
         if FILE_TOLD not in replica.process.log.read_text(encoding="utf-8", errors="replace"):
-            complaints.append("the log does not tell that the certificate could not be read")
+            complaints.append("the log never told that the certificate could not be read")
         outcome = await place.outcome(namespace, stream, kept)
     return replace(judge_refusing_none("disk-full", outcome, complaints), recovered_seconds=recovered)
 
@@ -90,9 +96,17 @@ def _write(certificate: Path, key: Path, pair: KeyPair) -> None:
     key.write_bytes(pair.key_pem)
 
 
+async def _has_noticed(replica: Replica) -> bool:
+    """By the metric: nothing can be written to the log."""
+    url = f"http://{LOOPBACK}:{replica.metrics_port}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        families = text_string_to_metric_families(await response.text())
+        return any(item.value > 0 for family in families for item in family.samples if item.name == ERRORS)
+
+
 async def _shows(replica: Replica, pair: KeyPair) -> bool:
     """Whether a new connection is shown this certificate."""
-    shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", replica.port), timeout=5)
+    shown = await asyncio.to_thread(ssl.get_server_certificate, (LOOPBACK, replica.port), timeout=5)
     return ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(pair.certificate_pem.decode())
 
 
