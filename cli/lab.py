@@ -146,7 +146,7 @@ def bench(
 
 @app.command()
 def faults(
-    name: Annotated[str, typer.Argument(help="The fault, or `all` (some fifteen minutes).")],
+    name: Annotated[str, typer.Argument(help="The fault, or `all` (some twenty minutes).")],
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     short: Annotated[
         bool, typer.Option("--short", help="Small counts and short troubles: does it work at all?")

@@ -60,6 +60,11 @@ class Skipped:
 Result = Finding | Skipped
 
 
+def broken_off(name: str, error: Exception) -> Finding:
+    """A fault whose end was never reached, which is a finding as well."""
+    return Finding(name, "requests", 0.0, 0, 0, 0, 0.0, (f"it was not over in time: {error}",))
+
+
 def report(results: Sequence[Result]) -> dict[str, Any]:
     """`{"faults": [{"name", "load", "requests", "refused", "lost", "recovered_seconds", "held"}]}`, with more keys."""
     return {

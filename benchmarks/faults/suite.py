@@ -10,12 +10,12 @@ from typing import Final
 import uvloop
 
 from benchmarks.faults import admission, machine, scheduling, slowness, watching
-from benchmarks.faults.findings import Result, line
+from benchmarks.faults.findings import Result, broken_off, line
 from benchmarks.faults.setting import Family, Setting
 from lab.constants import load_constants
 from lab.directories import working_directory
 from lab.toolchain import Programs
-from model.errors import InvalidInput
+from model.errors import InvalidInput, StokerError
 
 ALL: Final = "all"
 FAMILIES: Final[Sequence[Family]] = (
@@ -43,7 +43,7 @@ def run(
     *,
     short: bool,
 ) -> None:
-    """Try these faults, and hand each result to `keep` when it is there. LabError where one could not be made."""
+    """Try these faults, and hand each result to `keep` when it is there; LabError where there is no place for them."""
 
     async def work(directory: Path) -> None:
         setting = Setting(programs, load_constants(None), directory, tell, short)
@@ -64,6 +64,9 @@ async def try_out(family: Family, wanted: Sequence[str], setting: Setting, keep:
     async with family.place(setting) as place:
         for name, fault in chosen.items():
             setting.tell(f"{name}:")
-            result = await fault(place)
+            try:
+                result = await fault(place)
+            except StokerError as error:
+                result = broken_off(name, error)
             setting.tell(line(result))
             keep(result)

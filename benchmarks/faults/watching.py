@@ -153,10 +153,10 @@ async def expired(place: WatchPlace) -> Finding:
 
     async def fault() -> None:
         place.meddler.expired = True
-        ends_at = monotonic() + place.extent.seconds / 2
+        ends_at = monotonic() + place.extent.seconds / 3
         while monotonic() < ends_at:
             place.meddler.break_all()
-            await asyncio.sleep(place.extent.seconds / 12)
+            await asyncio.sleep(place.extent.seconds / 15)
 
     return await place.observe("watch-expired", fault)
 
@@ -209,7 +209,7 @@ async def doubled(place: WatchPlace) -> Finding:
     async def fault() -> None:
         place.meddler.passing = doubling
         place.meddler.break_all()
-        await asyncio.sleep(place.extent.seconds / 2)
+        await asyncio.sleep(place.extent.seconds / 3)
 
     return await place.observe("events-doubled", fault)
 
@@ -218,7 +218,7 @@ async def reordered(place: WatchPlace) -> Finding:
     async def fault() -> None:
         place.meddler.passing = swapping
         place.meddler.break_all()
-        await asyncio.sleep(place.extent.seconds / 2)
+        await asyncio.sleep(place.extent.seconds / 3)
 
     return await place.observe("events-reordered", fault)
 
