@@ -15,13 +15,9 @@ SIZE: Final = "512k"
 BLOCK: Final = b"\0" * 4096
 
 
-class CannotMount(LabError):
-    """Not root, or in a sandbox that allows no mounts."""
-
-
 @asynccontextmanager
 async def small_disk(directory: Path) -> AsyncIterator[Path]:
-    """A tmpfs of half a mebibyte; CannotMount with the system's words."""
+    """A tmpfs of half a mebibyte; LabError with the system's words where none may be mounted (not root, a sandbox)."""
     await asyncio.to_thread(directory.mkdir, parents=True)
     await _run("mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs", str(directory))
     try:
@@ -54,7 +50,7 @@ async def _run(*command: str) -> None:
     try:
         child = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     except OSError as error:
-        raise CannotMount(f"{command[0]} cannot be run: {error}") from error
+        raise LabError(f"{command[0]} cannot be run: {error}") from error
     _, complaint = await child.communicate()
     if child.returncode != 0:
-        raise CannotMount(complaint.decode(errors="replace").strip())
+        raise LabError(complaint.decode(errors="replace").strip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.faults.disk import CannotMount, fill, small_disk, write_in_vain
+from benchmarks.faults.disk import fill, small_disk, write_in_vain
 from benchmarks.faults.findings import Finding, Result, Skipped
 from benchmarks.faults.place import AdmissionPlace, trouble
 from benchmarks.faults.replicas import Replica, Replicas
@@ -25,6 +26,7 @@ from certs.authority import CertificateAuthority, KeyPair
 from certs.serving import IDENTITIES
 from lab.commandlines import LOOPBACK
 from lab.stage import eventually
+from model.errors import LabError
 
 RECOVERY_SECONDS: Final = 90.0
 HOUR_SECONDS: Final = 3600
@@ -54,11 +56,12 @@ def _extent(place: AdmissionPlace) -> Extent:
 
 async def disk_full(place: AdmissionPlace) -> Result:
     """Certificate, temporary files and log on a disk that is full when the certificate is renewed."""
-    try:
-        async with small_disk(place.setting.directory / "disk") as disk:
-            return await _on_small_disk(place, disk)
-    except CannotMount as error:
-        return Skipped("disk-full", f"no tmpfs can be mounted here ({error})")
+    async with AsyncExitStack() as stack:
+        try:
+            disk = await stack.enter_async_context(small_disk(place.setting.directory / "disk"))
+        except LabError as error:
+            return Skipped("disk-full", f"no tmpfs can be mounted here ({error})")
+        return await _on_small_disk(place, disk)
 
 
 async def _on_small_disk(place: AdmissionPlace, disk: Path) -> Finding:

@@ -45,7 +45,6 @@ class Meddler:
     """A watch that continues from a version is told that it is too old, as after a compaction."""
 
     passing: Passing = untouched
-    url: str = ""
     requests: int = 0
     _open: dict[int, web.Request] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -187,7 +187,7 @@ class AdmissionPlace:
 
 
 @asynccontextmanager
-async def trouble(name: str, kept: list[Trouble], tell: Any) -> AsyncIterator[None]:
+async def trouble(name: str, kept: list[Trouble], tell: Callable[[str], None]) -> AsyncIterator[None]:
     """Remember when the block began and ended."""
     began_at = monotonic()
     try:

@@ -26,6 +26,7 @@ from cluster.clock import Clock
 from cluster.reflector import BROKEN_SECONDS
 from cluster.snapshot import Snapshot
 from lab.stage import eventually
+from model.errors import LabError
 
 NODES: Final = 200
 SAMPLE_SECONDS: Final = 0.1
@@ -118,7 +119,7 @@ class WatchPlace:
 
                 try:
                     await eventually(equal, "the copy differs from a fresh list", RECOVERY_SECONDS)
-                except Exception as error:  # noqa: BLE001 - whatever it was, it is the finding
+                except LabError as error:
                     return left or [str(error)]
                 return []
 
