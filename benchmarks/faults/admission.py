@@ -16,6 +16,9 @@ from benchmarks.faults.setting import Family
 from benchmarks.faults.verdicts import Trouble, judge_kills, judge_refusing_none
 
 REPLICAS: Final = 2
+ROLES: Final = "webhook"
+"""A new replica with the controllers' role would begin by reading the ten thousand pods, on the same two processors."""
+
 APISERVER_GRACE_SECONDS: Final = 3.0
 """Then it is killed: it would wait for the end of every watch, for a minute, and answer nobody meanwhile."""
 
@@ -37,7 +40,7 @@ SHORT: Final = Extent(400, 40.0, 2.0, 4.0)
 async def creates(place: AdmissionPlace) -> Finding:
     """Two rollovers, two rolling updates, a restart of the API server and etcd's standing still under a steady load."""
     extent = SHORT if place.setting.short else LONG
-    async with place.asking(REPLICAS) as (replicas, namespace):
+    async with place.asking(REPLICAS, roles=ROLES) as (replicas, namespace):
         async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             troubles = await _make_trouble(place, replicas, stream, extent)
         return judge_refusing_none("creates", await place.outcome(namespace, stream, troubles))
@@ -70,7 +73,7 @@ async def _make_trouble(place: AdmissionPlace, replicas: Replicas, stream: Strea
 async def replica_killed(place: AdmissionPlace) -> Finding:
     """The same load while one replica after the other is killed, and started again at once."""
     extent = SHORT if place.setting.short else LONG
-    async with place.asking(REPLICAS) as (replicas, namespace):
+    async with place.asking(REPLICAS, roles=ROLES) as (replicas, namespace):
         async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             kills = await _kill_in_turn(place, replicas, stream, extent)
         return judge_kills("replica-killed", await place.outcome(namespace, stream, kills))

@@ -14,13 +14,14 @@ from model import names
 from model.errors import Conflict, StokerError
 
 RETRY_SECONDS: Final = (0.5, 1.5)
-"""Before a refused create is tried again, as a controller would; drawn, so that clients do not come all at once. From
-try to try the pause doubles, up to `LONGEST_DOUBLINGS` times: clients that hammer an API server which is just starting
-are a trouble of their own."""
+"""Before a refused create is tried again, as a controller would; drawn, so that clients do not come all at once."""
 
-LONGEST_DOUBLINGS: Final = 3
+WORKERS: Final = 200
+"""Creates that are pursued at once; others wait for their turn. A steady load needs a tenth of them. In an outage they
+keep the thousands that pile up from being a trouble of their own, as the workers of a controller do."""
 
-GIVE_UP_SECONDS: Final = 120.0
+
+GIVE_UP_SECONDS: Final = 180.0
 
 
 class Cause(StrEnum):
@@ -45,6 +46,7 @@ class Create:
     """A pod that somebody wants, with every try to create it."""
 
     name: str
+    wanted_at: float
     tries: list[Try] = field(default_factory=list)
 
     @property
@@ -85,14 +87,20 @@ class Stream:
 
     async def run(self) -> None:
         """Until every create has succeeded or was given up."""
-        self.began_at, tasks = monotonic(), list[asyncio.Task[None]]()
-        while len(self.creates) < self.least or not self.enough.is_set():
-            create = Create(f"agent-{len(self.creates):05}")
-            self.creates.append(create)
-            tasks.append(asyncio.create_task(self._pursue(create)))
-            self.ended_at = monotonic()
-            await asyncio.sleep(max(0.0, self.began_at + len(self.creates) / self.per_second - self.ended_at))
-        await asyncio.gather(*tasks)
+        self.began_at, queue = monotonic(), asyncio.Queue[Create]()
+        workers = [asyncio.create_task(self._work(queue)) for _ in range(WORKERS)]
+        try:
+            while len(self.creates) < self.least or not self.enough.is_set():
+                self.ended_at = monotonic()
+                create = Create(f"agent-{len(self.creates):05}", self.ended_at)
+                self.creates.append(create)
+                queue.put_nowait(create)
+                await asyncio.sleep(max(0.0, self.began_at + len(self.creates) / self.per_second - monotonic()))
+            await queue.join()
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     @property
     def share(self) -> float:
@@ -104,14 +112,21 @@ class Stream:
         """Creates a second that were really begun."""
         return len(self.creates) / max(self.ended_at - self.began_at, 0.001)
 
+    async def _work(self, queue: asyncio.Queue[Create]) -> None:
+        while True:
+            create = await queue.get()
+            try:
+                await self._pursue(create)
+            finally:
+                queue.task_done()
+
     async def _pursue(self, create: Create) -> None:
-        while monotonic() - self.began_at < GIVE_UP_SECONDS + len(self.creates) / self.per_second:
+        while monotonic() - create.wanted_at < GIVE_UP_SECONDS:
             tried = await self._try(create.name)
             create.tries.append(tried)
             if tried.cause is None:
                 return
-            doublings = min(len(create.tries) - 1, LONGEST_DOUBLINGS)
-            await asyncio.sleep(2**doublings * random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads clients
+            await asyncio.sleep(random.uniform(*RETRY_SECONDS))  # noqa: S311 - spreads clients, guards nothing
 
     async def _try(self, name: str) -> Try:
         asked_at = monotonic()
@@ -141,6 +156,6 @@ def missing_mutations(pod: dict[str, Any], profile: dict[str, Any]) -> list[str]
 
 
 def slowest_seconds(creates: Sequence[Create], until: float) -> float:
-    """From `until`, the end of a trouble, to the creation of the last pod that was first asked for before it; or 0."""
-    waiting = [item.tries[-1].answered_at for item in creates if item.created and item.tries[0].asked_at < until]
+    """From `until`, the end of a trouble, to the creation of the last pod that was wanted before it; or 0."""
+    waiting = [item.tries[-1].answered_at for item in creates if item.created and item.wanted_at < until]
     return max((at - until for at in waiting if at > until), default=0.0)

@@ -53,7 +53,7 @@ class Replicas:
         kubeconfig: Path,
         logs: Path,
         *,
-        roles: str = "webhook,controllers",
+        roles: str,
         options: Sequence[str] = (),
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> AsyncIterator[Replicas]:

@@ -93,7 +93,7 @@ def _finding(name: str, outcome: Outcome, complaints: Sequence[str]) -> Finding:
 
 
 def _details(outcome: Outcome, refusals: Sequence[Try]) -> dict[str, Any]:
-    first = min((create.tries[0].asked_at for create in outcome.creates if create.tries), default=0.0)
+    first = min((create.wanted_at for create in outcome.creates), default=0.0)
     by_cluster = [tried for create in outcome.creates for tried in create.tries if tried.cause is Cause.CLUSTER]
     kinds = Counter(_kind(tried.text) for tried in by_cluster)
     return {

@@ -17,7 +17,9 @@ KILL = Trouble("kill", 10.0, 10.0)
 
 
 def create(*tries: tuple[float, float, Cause | None], name: str = "agent") -> Create:
-    return Create(name, [Try(asked_at, answered_at, cause, "refused") for asked_at, answered_at, cause in tries])
+    return Create(
+        name, tries[0][0], [Try(asked_at, answered_at, cause, "refused") for asked_at, answered_at, cause in tries]
+    )
 
 
 def outcome(
