@@ -35,7 +35,7 @@ class Extent:
     seconds: float
 
 
-LONG: Final = Extent(500, 5, 8.0)
+LONG: Final = Extent(500, 3, 6.0)
 SHORT: Final = Extent(100, 1, 2.0)
 
 
