@@ -32,6 +32,9 @@ SILENT_SECONDS: Final = 150.0
 BROKEN_SECONDS: Final = 30.0
 """A broken watch that could not be resumed or relisted for so long makes the copy stale."""
 
+RESUMED_SECONDS: Final = 2.0
+"""A watch that is open for so long counts as resumed, though it has brought nothing: that may take a minute."""
+
 WATCH_SECONDS: Final = (300, 600)
 """The server ends a watch after a time drawn from this range, so that reconnects spread."""
 
@@ -90,6 +93,9 @@ class Reflector(Generic[T]):
         self._changes = 0
         self._last_event = clock()
         self._broken_since: float | None = None
+        self._opened_at: float | None = None
+        """When the watch that is open now was resumed."""
+
         self.refusal: ApiError | None = None
         """Why the server will not let us follow, where trying again is of no use: no rights, or no such resource."""
         self._changed = metrics.CHANGES.labels(resource.name)
@@ -101,7 +107,7 @@ class Reflector(Generic[T]):
         if not self.synced.is_set():
             return f"{self.resource.name}: not synced yet" + (f" ({self.refusal})" if self.refusal else "")
         now = self._clock()
-        if self._broken_since is not None and now - self._broken_since > BROKEN_SECONDS:
+        if self._broken_since is not None and not self._is_resumed() and now - self._broken_since > BROKEN_SECONDS:
             return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
         if self.resource.has_bookmarks and now - self._last_event > SILENT_SECONDS:
             return f"{self.resource.name}: stale, no event for {now - self._last_event:.0f} s"
@@ -122,6 +128,7 @@ class Reflector(Generic[T]):
 
     async def _try_to_follow(self) -> str:
         """Follow until the watch is over, and say in a word why it is."""
+        self._opened_at = None
         try:
             await self._follow()
         except Expired as error:
@@ -141,11 +148,17 @@ class Reflector(Generic[T]):
             self._break_off()
             log.exception("watch of %s failed", self.resource.name)
             return "failed"
+        if self._is_resumed():
+            self._broken_since = None
         return "ended"
 
     def _break_off(self) -> None:
-        if self._broken_since is None:
+        """Since now, unless it was broken before: a watch that breaks as soon as it is open was not resumed."""
+        if self._broken_since is None or self._is_resumed():
             self._broken_since = self._clock()
+
+    def _is_resumed(self) -> bool:
+        return self._opened_at is not None and self._clock() - self._opened_at >= RESUMED_SECONDS
 
     async def _follow(self) -> None:
         if self._version:
@@ -205,8 +218,7 @@ class Reflector(Generic[T]):
         count = 0
         longest_silence = SILENT_SECONDS if self.resource.has_bookmarks else WATCH_SECONDS[1] + SILENT_SECONDS
         async with self._client.stream(self.resource.path, query, longest_silence) as content:
-            if self._seen is None:
-                self._broken_since = None  # resumed; the next event or bookmark may take a minute
+            self._opened_at = self._clock() if self._seen is None else None
             async for line in lines(content.iter_any()):
                 self._apply(line)
                 count += 1

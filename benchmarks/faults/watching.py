@@ -144,7 +144,7 @@ async def cut(place: WatchPlace) -> Finding:
     async def fault() -> None:
         place.meddler.passing = cutting(offset)
         place.meddler.break_all()
-        await asyncio.sleep(place.extent.seconds / 2)
+        await asyncio.sleep(place.extent.seconds)
 
     return await place.observe("watch-cut", fault)
 

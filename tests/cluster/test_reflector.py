@@ -277,7 +277,20 @@ async def test_a_watch_that_is_resumed_is_not_broken_though_nothing_happens() ->
     async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
         await state.until(lambda: len(state.queries) == 3)
         state.now += 31.0
-        await state.until(lambda: state.reflector.complaint() is None)
+
+        def is_resumed() -> bool:
+            state.now += 1.0
+            return state.reflector.complaint() is None
+
+        await state.until(is_resumed)
+
+
+async def test_a_watch_that_breaks_whenever_it_is_resumed_makes_the_copy_stale() -> None:
+    async with following(listed(5, "a", then="end"), *(stream(then="break") for _ in range(2_000))) as state:
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 31.0
+        await state.until(lambda: len(state.queries) >= 6)
+        assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
 
 
 async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
