@@ -241,7 +241,8 @@ class Reflector(Generic[T]):
                 self._take_out(event.object)
             case "BOOKMARK":
                 mark = msgspec.json.decode(event.object, type=wire.Object).metadata
-                if mark.annotations.get("k8s.io/initial-events-end") == "true":
+                ends_list = mark.annotations.get("k8s.io/initial-events-end") == "true"
+                if ends_list and self._seen is not None:  # told twice, the second names nothing that is to be kept
                     self._end_list(mark.resource_version)
                 else:
                     self._progress(mark.resource_version)

@@ -285,6 +285,12 @@ async def test_a_watch_that_is_resumed_is_not_broken_though_nothing_happens() ->
         await state.until(is_resumed)
 
 
+async def test_the_end_of_a_list_that_is_told_twice_takes_nothing_away() -> None:
+    async with following(listed(5, "a", "b", after=(bookmark(5, ends_list=True), event("ADDED", "c", 6)))) as state:
+        await state.until(lambda: "c appeared" in state.told)
+        assert state.names == ["a", "b", "c"]
+
+
 async def test_a_watch_that_breaks_whenever_it_is_resumed_makes_the_copy_stale() -> None:
     async with following(listed(5, "a", then="end"), *(stream(then="break") for _ in range(2_000))) as state:
         await state.until(lambda: len(state.waits) >= 2)
