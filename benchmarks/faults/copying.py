@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 from benchmarks.faults.findings import Finding
@@ -12,10 +13,16 @@ from cluster.reflector import BROKEN_SECONDS
 SLACK_SECONDS: Final = 5.0
 """Beside the time after which a broken watch is told: what is broken is noticed a moment later."""
 
+CATCH_UP_SECONDS: Final = 1.0
+"""After a complaint: the watch is whole again, and what it brings is being applied."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A look at the copy: for how long it has lacked the oldest change that it lacks, and what it says of itself."""
+
+    at: float
+    """On the wall's steady clock."""
 
     lacking_seconds: float
     complaint: str | None
@@ -39,8 +46,14 @@ class Following:
 
     @property
     def silent_seconds(self) -> float:
-        """The longest that it lacked a change without a complaint."""
-        return max((item.lacking_seconds for item in self.samples if item.complaint is None), default=0.0)
+        """The longest that it lacked a change without a complaint, then or in the second before."""
+        longest, complained_at = 0.0, -inf
+        for item in self.samples:
+            if item.complaint is not None:
+                complained_at = item.at
+            elif item.at - complained_at > CATCH_UP_SECONDS:
+                longest = max(longest, item.lacking_seconds)
+        return longest
 
     @property
     def complained(self) -> bool:

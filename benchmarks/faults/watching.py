@@ -102,7 +102,7 @@ class WatchPlace:
         """In the copy's own time."""
         while True:
             lacking = self.churn.lacking_seconds(self._collections()["nodes"])
-            samples.append(Sample(lacking * self.extent.pace, self.snapshot.complaint()))
+            samples.append(Sample(monotonic(), lacking * self.extent.pace, self.snapshot.complaint()))
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _differing(self) -> list[str]:

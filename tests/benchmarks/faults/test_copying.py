@@ -18,11 +18,13 @@ def following(*samples: Sample, differing: Sequence[str] = (), must_complain: bo
 @pytest.mark.parametrize(
     ("seen", "held"),
     [
-        (following(Sample(0.1, None)), True),
-        (following(Sample(34.0, None), Sample(60.0, STALE)), True),
-        (following(Sample(36.0, None)), False),
-        (following(Sample(0.1, None), must_complain=True), False),
-        (following(Sample(40.0, STALE), must_complain=True), True),
+        (following(Sample(0.0, 0.1, None)), True),
+        (following(Sample(0.0, 34.0, None), Sample(9.0, 60.0, STALE)), True),
+        (following(Sample(0.0, 36.0, None)), False),
+        (following(Sample(9.0, 60.0, STALE), Sample(9.5, 60.0, None)), True),
+        (following(Sample(9.0, 60.0, STALE), Sample(10.5, 60.0, None)), False),
+        (following(Sample(0.0, 0.1, None), must_complain=True), False),
+        (following(Sample(0.0, 40.0, STALE), must_complain=True), True),
         (following(differing=["nodes node-00001"]), False),
     ],
 )
@@ -31,7 +33,7 @@ def test_a_copy_holds_that_is_whole_at_the_end_and_says_when_it_is_old(seen: Fol
 
 
 def test_figures_tell_the_changes_and_how_long_the_copy_was_behind() -> None:
-    found = judge_copy("api-500", following(Sample(20.0, None), Sample(50.0, STALE), differing=["pods a/b"]))
+    found = judge_copy("api-500", following(Sample(0.0, 20.0, None), Sample(1.0, 50.0, STALE), differing=["pods a/b"]))
     assert (found.load, found.requests, found.lost, found.recovered_seconds) == (10.0, 100, 1, 0.5)
     assert (found.details["silent_seconds"], found.details["lacking_seconds"]) == (20.0, 50.0)
 
