@@ -36,6 +36,9 @@ demo: $(READY) ## Run the main job on a control plane of its own; PODS=FILE for 
 bench: $(READY) ## Measure Stoker against its opponents (some twenty minutes); build/bench/report.json and plots
 	@$(VENV)/bin/stoker lab bench all
 
+faults: $(READY) ## Break Stoker and the cluster under it, and count what it costs (some twenty minutes); build/faults/report.json
+	@$(VENV)/bin/stoker lab faults all
+
 test: $(READY) ## Run every test, those on the real control plane too
 	@$(VENV)/bin/stoker lab build
 	@$(VENV)/bin/python -m pytest
@@ -72,4 +75,4 @@ lock: ## Resolve the dependencies anew: constraints.txt, requirements.txt for th
 clean: ## Remove what the targets wrote here (the cache of built programs stays)
 	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help venv demo bench test fuzz audit check format manifests lock clean
+.PHONY: help venv demo bench faults test fuzz audit check format manifests lock clean

@@ -117,6 +117,14 @@ class Burst:
         bindings = list(self._bindings.values())
         return bindings, max(item.at for item in bindings) - self._began
 
+    async def bound(self, count: int) -> None:
+        """Until so many are bound; LabError where that takes minutes."""
+        await self._until(lambda: len(self._bindings) >= count, f"not {count} pods of the burst are bound")
+
+    @property
+    def count_bound(self) -> int:
+        return len(self._bindings)
+
     async def _follow(self) -> None:
         reflectors = (self._bound, self._nominated)
         self._tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]

@@ -18,14 +18,24 @@ def renew(report: Mapping[str, Any], docs: Path) -> None:
 
     InvalidInput where the page has no marks.
     """
-    page = docs / "performance.md"
-    text = page.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise InvalidInput(f"{page} has no place for figures; put the lines {BEGIN!r} and {END!r} into it")
+    put_between(docs / "performance.md", BEGIN, f"{table(report)}\n{_pictures(report)}")
     plots.write(report, docs / "performance")
-    before, _, rest = text.partition(BEGIN)
-    page.write_text(
-        f"{before}{BEGIN}\n{table(report)}\n{_pictures(report)}\n{rest[rest.index(END) :]}", encoding="utf-8"
+
+
+def put_between(page: Path, begin: str, figures: str) -> None:
+    """Replace what the page has between the line `begin` and the next `END`; InvalidInput where these are not there."""
+    text = page.read_text(encoding="utf-8")
+    before, found, rest = text.partition(begin)
+    if not found or END not in rest:
+        raise InvalidInput(f"{page} has no place for figures; put the lines {begin!r} and {END!r} into it")
+    page.write_text(f"{before}{begin}\n{figures}\n{rest[rest.index(END) :]}", encoding="utf-8")
+
+
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """What the figures under it depend on."""
+    return (
+        f"{machine['processors']} processors ({machine['architecture']}), Python {machine['python']}, "
+        f"load {machine['load']}."
     )
 
 
@@ -34,10 +44,8 @@ def _pictures(report: Mapping[str, Any]) -> str:
 
 
 def table(report: Mapping[str, Any]) -> str:
-    machine = report["machine"]
     heading = (
-        f"\n{machine['processors']} processors ({machine['architecture']}), Python {machine['python']}, "
-        f"load {machine['load']}.\n\n| bench | Stoker | opponent or limit | ratio | floor | held |"
+        f"\n{machine_line(report['machine'])}\n\n| bench | Stoker | opponent or limit | ratio | floor | held |"
         "\n|---|---|---|---|---|---|"
     )
     return "\n".join((heading, *_rows(report), ""))

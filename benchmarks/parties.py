@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from lab.commandlines import LOOPBACK
 from lab.controlplane import answers_ok
 from lab.credentials import CredentialFiles
 from lab.processes import Check, Process, start_on_free_ports
-from lab.stage import is_ready
+from lab.stage import serving
 
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -78,9 +77,8 @@ async def go_webhook(program: Path, directory: Path, files: CredentialFiles) -> 
 @asynccontextmanager
 async def _stoker(role: str, kubeconfig: Path, directory: Path, options: Sequence[Any]) -> AsyncIterator[Party]:
     def build(ports: Sequence[int]) -> Process:
-        command = [sys.executable, "-m", "cli.main", "serve", "--roles", role, "--kubeconfig", kubeconfig, *options]
-        command += [f"--{role}-listen", f"{LOOPBACK}:{ports[0]}", "--metrics-listen", f"{LOOPBACK}:{ports[1]}"]
-        return Process(f"stoker-{role}", command, log=_log(directory, role), check=is_ready(ports[1]))
+        words = ["--kubeconfig", kubeconfig, *options, f"--{role}-listen", f"{LOOPBACK}:{ports[0]}"]
+        return serving(f"stoker-{role}", role, ports[1], words, log=_log(directory, role))
 
     async with _running(2, build, "http" if role == "extender" else "https") as party:
         yield party

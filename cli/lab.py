@@ -145,6 +145,38 @@ def bench(
 
 
 @app.command()
+def faults(
+    name: Annotated[str, typer.Argument(help="The fault, or `all` (some twenty minutes).")],
+    output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
+    short: Annotated[
+        bool, typer.Option("--short", help="Small counts and short troubles: does it work at all?")
+    ] = False,
+    path: Annotated[Path, typer.Option("--report", help="Of all: where to write the report.")] = Path(
+        "build/faults/report.json"
+    ),
+    docs: Annotated[Path | None, typer.Option(help="Renew the figures of reliability.md in there.")] = None,
+) -> None:
+    """Break Stoker, and the cluster under it, in every way that is foreseen; status 1 where it does not hold."""
+    from benchmarks.faults.findings import Result, all_held, report, show
+    from benchmarks.faults.suite import ALL, named, run
+
+    found, wanted = list[Result](), named(name)
+
+    def keep(result: Result) -> None:
+        found.append(result)
+        if name == ALL:
+            _write_report(report(found), path)
+
+    run(wanted, _programs(), _tell, keep, short=short)
+    if docs is not None:
+        from benchmarks.faults.page import renew
+
+        renew(report(found), docs)
+    typer.echo(json.dumps(report(found), indent=1) if output is ReportOutput.JSON else show(found))
+    raise typer.Exit(0 if all_held(found) else 1)
+
+
+@app.command()
 def up(speed: Speed = None, constants: ConstantsFile = None) -> None:
     """Start a control plane with Stoker and the demo's fleet in the background, to try things on."""
     from lab.constants import load_constants
@@ -196,9 +228,13 @@ def _write_benches(found: dict[str, Any], path: Path) -> None:
     """After each bench, so that what was measured is there even if a later one cannot be."""
     from benchmarks import plots
 
+    _write_report(found, path)
+    plots.write(found, path.parent)
+
+
+def _write_report(found: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    plots.write(found, path.parent)
 
 
 def _bench_placement(size: Size) -> Bench:

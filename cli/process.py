@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from serving.addresses import Address
     from serving.listener import Listener
 
+LINGER_SECONDS: Final = 3.0
+"""In which connections that API servers keep come to their next request and so to their end, and every node learns that
+this is no endpoint any more."""
+
 DRAIN_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 5.0
 """Together with what the health listener takes, well within the Deployment's grace of 45 s."""
@@ -90,6 +94,7 @@ class ServingProcess:
         from serving.addresses import Address
         from serving.health import build_app
         from serving.listener import Listener
+        from serving.pulse import watch_time
 
         tls, keeper = self._certificates()
         checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
@@ -99,6 +104,7 @@ class ServingProcess:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
         end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
         self._background(_settle_memory(self._snapshot), "memory")
+        self._background(watch_time(), "time")
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
         await health.start()
@@ -110,10 +116,10 @@ class ServingProcess:
                 await self._listen(listeners)
         finally:
             self._not_serving = "shutting down"
-            endings = [listener.drain(DRAIN_SECONDS) for listener in listeners]
+            endings = [listener.drain(DRAIN_SECONDS, linger_seconds=LINGER_SECONDS) for listener in listeners]
             if end_placement is not None:
                 endings.append(end_placement())
-            async with asyncio.timeout(DRAIN_SECONDS + CLOSE_SECONDS):
+            async with asyncio.timeout(LINGER_SECONDS + DRAIN_SECONDS + CLOSE_SECONDS):
                 await asyncio.gather(*endings)
             await health.drain(1.0)
             log.info("stopped")
@@ -125,7 +131,7 @@ class ServingProcess:
             await listener.start()
         self._not_serving = None
         await self._stop.wait()
-        log.info("stopping: no new connections, requests in flight are finished")
+        log.info("stopping: not ready any more, requests are finished")
 
     def _certificates(self) -> tuple[ServingTls | None, CertificateKeeper | None]:
         if self._options.insecure_http:

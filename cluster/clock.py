@@ -15,12 +15,19 @@ from datetime import UTC, datetime
 class Clock:
     """Instants in modelled seconds: the Unix time multiplied by `scale` (1 outside the lab)."""
 
-    def __init__(self, scale: float = 1.0, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, scale: float = 1.0, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic
+    ) -> None:
         self.scale = scale
         self._wall = wall
+        self._steady = steady
 
     def now(self) -> float:
         return self._wall() * self.scale
+
+    def steady(self) -> float:
+        """For what has passed since: nobody sets this clock, and its instants can be compared with one another only."""
+        return self._steady() * self.scale
 
     def instant(self, text: str | None) -> float | None:
         """An RFC 3339 time of the API as the latest moment it can mean; None where there is none to read.

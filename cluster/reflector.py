@@ -2,7 +2,8 @@
 
 The list is a streaming one where the server offers it (`sendInitialEvents`), else a paged one. A watch that breaks is
 resumed from the last resource version seen; where the server no longer has that version (410) the collection is listed
-again, and the difference is applied, so that readers never see an empty copy. Failures back off with jitter.
+again, and the difference is applied, so that readers never see an empty copy. The same is done where a watch's versions
+go backwards: what of it is missing, nobody can tell. Failures back off with jitter.
 The protocol is that of https://kubernetes.io/docs/reference/using-api/api-concepts/ (efficient detection of changes).
 """
 
@@ -20,7 +21,7 @@ import msgspec
 
 from cluster import metrics, wire
 from cluster.client import ApiClient
-from cluster.watching import backoff, lines, watch_error
+from cluster.watching import backoff, is_older, lines, watch_error
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ SILENT_SECONDS: Final = 150.0
 
 BROKEN_SECONDS: Final = 30.0
 """A broken watch that could not be resumed or relisted for so long makes the copy stale."""
+
+RESUMED_SECONDS: Final = 2.0
+"""A watch that is open for so long counts as resumed, though it has brought nothing: that may take a minute."""
 
 WATCH_SECONDS: Final = (300, 600)
 """The server ends a watch after a time drawn from this range, so that reconnects spread."""
@@ -89,6 +93,9 @@ class Reflector(Generic[T]):
         self._changes = 0
         self._last_event = clock()
         self._broken_since: float | None = None
+        self._opened_at: float | None = None
+        """When the watch that is open now was resumed."""
+
         self.refusal: ApiError | None = None
         """Why the server will not let us follow, where trying again is of no use: no rights, or no such resource."""
         self._changed = metrics.CHANGES.labels(resource.name)
@@ -100,7 +107,7 @@ class Reflector(Generic[T]):
         if not self.synced.is_set():
             return f"{self.resource.name}: not synced yet" + (f" ({self.refusal})" if self.refusal else "")
         now = self._clock()
-        if self._broken_since is not None and now - self._broken_since > BROKEN_SECONDS:
+        if self._broken_since is not None and not self._is_resumed() and now - self._broken_since > BROKEN_SECONDS:
             return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
         if self.resource.has_bookmarks and now - self._last_event > SILENT_SECONDS:
             return f"{self.resource.name}: stale, no event for {now - self._last_event:.0f} s"
@@ -121,9 +128,11 @@ class Reflector(Generic[T]):
 
     async def _try_to_follow(self) -> str:
         """Follow until the watch is over, and say in a word why it is."""
+        self._opened_at = None
         try:
             await self._follow()
-        except Expired:
+        except Expired as error:
+            log.info("%s", error)
             self._version = ""
             return "expired"
         except StokerError as error:
@@ -139,11 +148,17 @@ class Reflector(Generic[T]):
             self._break_off()
             log.exception("watch of %s failed", self.resource.name)
             return "failed"
+        if self._is_resumed():
+            self._broken_since = None
         return "ended"
 
     def _break_off(self) -> None:
-        if self._broken_since is None:
+        """Since now, unless it was broken before: a watch that breaks as soon as it is open was not resumed."""
+        if self._broken_since is None or self._is_resumed():
             self._broken_since = self._clock()
+
+    def _is_resumed(self) -> bool:
+        return self._opened_at is not None and self._clock() - self._opened_at >= RESUMED_SECONDS
 
     async def _follow(self) -> None:
         if self._version:
@@ -203,8 +218,7 @@ class Reflector(Generic[T]):
         count = 0
         longest_silence = SILENT_SECONDS if self.resource.has_bookmarks else WATCH_SECONDS[1] + SILENT_SECONDS
         async with self._client.stream(self.resource.path, query, longest_silence) as content:
-            if self._seen is None:
-                self._broken_since = None  # resumed; the next event or bookmark may take a minute
+            self._opened_at = self._clock() if self._seen is None else None
             async for line in lines(content.iter_any()):
                 self._apply(line)
                 count += 1
@@ -227,7 +241,8 @@ class Reflector(Generic[T]):
                 self._take_out(event.object)
             case "BOOKMARK":
                 mark = msgspec.json.decode(event.object, type=wire.Object).metadata
-                if mark.annotations.get("k8s.io/initial-events-end") == "true":
+                ends_list = mark.annotations.get("k8s.io/initial-events-end") == "true"
+                if ends_list and self._seen is not None:  # told twice, the second names nothing that is to be kept
                     self._end_list(mark.resource_version)
                 else:
                     self._progress(mark.resource_version)
@@ -244,9 +259,10 @@ class Reflector(Generic[T]):
         if self._seen is not None:
             self._seen.add(key)
         old = self.objects.get(key)
-        self._progress(item.metadata.resource_version)
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+            self._heard()
             return
+        self._progress(item.metadata.resource_version)
         if self.resource.keep is not None:
             self.resource.keep(item, raw)
         self.objects[key] = item
@@ -256,8 +272,8 @@ class Reflector(Generic[T]):
         item = self._decode(raw)
         if item is None:
             return
-        self._remove(item.metadata.key)
         self._progress(item.metadata.resource_version)
+        self._remove(item.metadata.key)
 
     def _remove(self, key: str) -> None:
         old = self.objects.pop(key, None)
@@ -292,9 +308,24 @@ class Reflector(Generic[T]):
         return item
 
     def _progress(self, version: str) -> None:
-        """Something was heard. Until a list is whole, there is nothing that could be continued from its versions."""
+        """Something was heard. Until a list is whole, there is nothing that could be continued from its versions.
+
+        Expired where it is older than what was heard before it: the events of a watch are ordered, so others are
+        missing or mixed up, and only a list can tell what they were.
+        """
+        self._heard()
+        if self._seen is not None:
+            return
+        if is_older(version, self._version):
+            raise Expired(
+                f"watch of {self.resource.name}: version {version} came after {self._version}; listing again",
+                status=410,
+                reason="OutOfOrder",
+            )
+        self._version = version or self._version
+
+    def _heard(self) -> None:
         self._last_event = self._clock()
         if self._seen is None:
             self._changes += 1
-            self._version = version or self._version
             self._broken_since = None

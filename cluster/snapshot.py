@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, TypeVar
 
 from cluster import wire
 from cluster.client import ApiClient
 from cluster.clock import Clock
 from cluster.fleet import Fleet
 from cluster.leases import LeaseName
-from cluster.reflector import Reflector, Resource
+from cluster.reflector import Listener, Reflector, Resource
 from cluster.tenancy import Tenancy
 from cluster.waiting import WaitingPods, keep_document
 from model import names
+
+T = TypeVar("T", bound=wire.Object)
 
 REFUSAL_LOOK_SECONDS: Final = 0.2
 
@@ -47,10 +50,22 @@ class Snapshot:
     `complaint()` says why it cannot be relied on, or None. The tenancy has a narrower one of its own, so that admission
     does not depend on the watches of pods and nodes. Two kinds never make it unreliable: Events, which only add
     evidence, and Leases, since one that cannot be followed is one that nobody is seen to renew.
-    `with_leases` False is for people who may not read Leases.
+    `with_leases` False is for people who may not read Leases. `pace` is by how much the reflectors' own time (silence,
+    back-off) is faster than the wall's: 1 but where an outage of minutes is to be over in seconds.
     """
 
-    def __init__(self, client: ApiClient, clock: Clock, *, with_fleet: bool, with_leases: bool = True) -> None:
+    def __init__(
+        self, client: ApiClient, clock: Clock, *, with_fleet: bool, with_leases: bool = True, pace: float = 1.0
+    ) -> None:
+        def follow(resource: Resource[T], listener: Listener[T]) -> Reflector[T]:
+            return Reflector(
+                client,
+                resource,
+                listener,
+                clock=lambda: monotonic() * pace,
+                sleep=lambda seconds: asyncio.sleep(seconds / pace),
+            )
+
         self.clock = clock
         self.tenancy = tenancy = Tenancy(lambda: _complaint(self._tenancy_reflectors))
         self.fleet = fleet = Fleet(clock, tenancy, self.complaint)
@@ -61,20 +76,20 @@ class Snapshot:
             waiting.pod_changed(old, new)
 
         self._tenancy_reflectors: list[Reflector[Any]] = [
-            Reflector(client, NAMESPACES, tenancy.namespace_changed),
-            Reflector(client, PROFILES, tenancy.profile_changed),
-            Reflector(client, RUNTIME_CLASSES, tenancy.runtime_class_changed),
+            follow(NAMESPACES, tenancy.namespace_changed),
+            follow(PROFILES, tenancy.profile_changed),
+            follow(RUNTIME_CLASSES, tenancy.runtime_class_changed),
         ]
         self._fleet_reflectors: list[Reflector[Any]] = [
-            Reflector(client, NODES, fleet.node_changed),
-            Reflector(client, PODS, pod_changed),
+            follow(NODES, fleet.node_changed),
+            follow(PODS, pod_changed),
         ]
         evidence: list[Reflector[Any]] = [
-            Reflector(client, SANDBOX_FAILURES, fleet.sandbox_failure_changed),
-            Reflector(client, CONTAINERD_STARTS, fleet.containerd_start_changed),
+            follow(SANDBOX_FAILURES, fleet.sandbox_failure_changed),
+            follow(CONTAINERD_STARTS, fleet.containerd_start_changed),
         ]
         self._judged = [*self._tenancy_reflectors, *(self._fleet_reflectors if with_fleet else ())]
-        leases = [Reflector(client, LEASES, tenancy.leases.changed)] if with_leases else []
+        leases = [follow(LEASES, tenancy.leases.changed)] if with_leases else []
         self._read = [*self._judged, *(evidence if with_fleet else ())]
         self.reflectors: Sequence[Reflector[Any]] = [*self._read, *leases]
 

@@ -43,12 +43,19 @@ class WaitingPods:
 
     def __init__(self, clock: Clock) -> None:
         self.pods: dict[str, wire.Pod] = {}
-        self.first_seen: dict[str, float] = {}
-        """When each of `pods` was first seen to wait, whoever led then."""
-
         self.observers: list[Observer] = []
         self._clock = clock
         self._awaited: dict[str, asyncio.Future[None]] = {}
+        self._seen_at: dict[str, float] = {}
+        """On the steady clock."""
+
+    def first_seen(self, uid: str) -> float | None:
+        """The instant at which the pod was first seen to wait, whoever led then; None where it does not.
+
+        Somebody may set the clock in between. It is the wait that counts, so the instant moves with the clock.
+        """
+        seen_at = self._seen_at.get(uid)
+        return None if seen_at is None else self._clock.now() - (self._clock.steady() - seen_at)
 
     async def seen(self, uid: str, version: str) -> None:
         """Until the watch shows a pod that waits as it was written, or as something else than it was; not for long.
@@ -71,9 +78,9 @@ class WaitingPods:
         is_waiting = new is not None and waits(new)
         if new is not None and is_waiting:
             self.pods[new.metadata.uid] = new
-            self.first_seen.setdefault(new.metadata.uid, self._clock.now())
+            self._seen_at.setdefault(new.metadata.uid, self._clock.steady())
         if old is not None and old.metadata.uid not in self.pods:
-            self.first_seen.pop(old.metadata.uid, None)
+            self._seen_at.pop(old.metadata.uid, None)
         if was_waiting or is_waiting:
             for observer in self.observers:
                 observer(old, new)

@@ -35,6 +35,11 @@ def watch_error(resource: str, raw: msgspec.Raw) -> ApiError:
     return kind(f"watch of {resource}: {status.code} {status.message}", status=status.code, reason=status.reason)
 
 
+def is_older(version: str, than: str) -> bool:
+    """Versions of one resource are decimal numbers that can be compared (KEP-5504); of others nothing is known."""
+    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+
+
 def backoff(failures: int) -> float:
     """Doubling from the first to the longest, then spread over half to the whole of it; seconds."""
     doublings = min(failures - 1, 10)  # far beyond the longest; the power of a large number would overflow

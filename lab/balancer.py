@@ -79,7 +79,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
-    except OSError:
+    except (OSError, RuntimeError):  # uvloop's word for a transport that the other direction has closed
         writer.transport.abort()
 
 

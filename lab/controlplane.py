@@ -39,6 +39,7 @@ class ControlPlane:
     """Made by `start` (which also ends it) or `up` and `down`; `directory` holds its data, logs and kubeconfigs."""
 
     etcd: Process
+    etcd_url: str
     apiserver: Process
     controller_manager: Process | None
     """None where the settings leave it out."""
@@ -156,9 +157,9 @@ class ControlPlane:
 
     async def _start_etcd(self) -> None:
         def build(ports: Sequence[int]) -> Process:
-            self._etcd_url = f"http://{LOOPBACK}:{ports[0]}"
+            self.etcd_url = f"http://{LOOPBACK}:{ports[0]}"
             command = commandlines.etcd(self.programs.etcd, self.directory / "etcd", ports[0], ports[1])
-            return self._process("etcd", command, f"{self._etcd_url}/readyz")
+            return self._process("etcd", command, f"{self.etcd_url}/readyz")
 
         self.etcd = await self._start(2, build)
 
@@ -174,7 +175,7 @@ class ControlPlane:
         def build(ports: Sequence[int]) -> Process:
             self.server_url = f"https://{LOOPBACK}:{ports[0]}"
             command = commandlines.apiserver(
-                self.programs.kube_apiserver, self._etcd_url, ports[0], self._files, self.settings
+                self.programs.kube_apiserver, self.etcd_url, ports[0], self._files, self.settings
             )
             return self._process("kube-apiserver", command, f"{self.server_url}/readyz")
 

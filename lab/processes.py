@@ -61,7 +61,7 @@ class Process:
         self.command = [str(word) for word in command]
         self.log = log
         self.deadline_seconds = deadline_seconds
-        self._check = check
+        self.check = check
         self._environment = environment
         self._child: asyncio.subprocess.Process | None = None
         self._log_offset = 0
@@ -107,21 +107,27 @@ class Process:
         child = self._child
         if child is None:
             return
-        self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_seconds):
                 await child.wait()
         except TimeoutError:
             pass
         finally:
-            self._signal(signal.SIGKILL)
+            self.signal(signal.SIGKILL)
         await child.wait()
 
     async def kill(self) -> None:
         """SIGKILL, as a crash would end it."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         if self._child is not None:
             await self._child.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it to the program and its children; nothing where it does not run."""
+        if self.running:
+            with suppress(ProcessLookupError):  # it ended a moment ago, and the event loop has not heard of it yet
+                os.killpg(self.pid, number)
 
     def tail(self) -> str:
         """The last lines it wrote since it was started last."""
@@ -130,16 +136,11 @@ class Process:
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.running:
-            with suppress(ProcessLookupError):  # it ended a moment ago, and the event loop has not heard of it yet
-                os.killpg(self.pid, number)
-
     async def _wait_ready(self, child: asyncio.subprocess.Process) -> None:
         try:
             async with asyncio.timeout(self.deadline_seconds):
                 while child.returncode is None:
-                    if await self._check():
+                    if await self.check():
                         return
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError as error:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -140,10 +142,9 @@ class Stage:
         return await start_on_free_ports(2, build)
 
     def _stoker(self, name: str, roles: str, kubeconfig: str, metrics_port: int, listen: Sequence[str]) -> Process:
-        command = [sys.executable, "-m", "cli.main", "serve", "--roles", roles, "--kubeconfig", kubeconfig]
-        command += ["--metrics-listen", f"{LOOPBACK}:{metrics_port}", "--time-scale", str(self.speed), *listen]
+        options = ("--kubeconfig", kubeconfig, "--time-scale", str(self.speed), *listen)
         log = self.control_plane.directory / "logs" / f"{name}.log"
-        return Process(name, command, log=log, check=is_ready(metrics_port))
+        return serving(name, roles, metrics_port, options, log=log)
 
     def _as_in_the_lab(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] == "Deployment":
@@ -205,6 +206,21 @@ async def eventually(check: Check, complaint: str, deadline_seconds: float) -> N
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError as error:
         raise LabError(f"within {deadline_seconds:.0f} s: {complaint}") from error
+
+
+def serving(
+    name: str,
+    roles: str,
+    metrics_port: int,
+    options: Sequence[str | Path],
+    *,
+    log: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Process:
+    """`stoker serve` with these roles and options, ready when it says so on that port of loopback."""
+    command = [sys.executable, "-m", "cli.main", "serve", "--roles", roles]
+    command += ["--metrics-listen", f"{LOOPBACK}:{metrics_port}", *map(str, options)]
+    return Process(name, command, log=log, check=is_ready(metrics_port), environment=environment)
 
 
 def is_ready(metrics_port: int) -> Check:

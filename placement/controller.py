@@ -205,11 +205,13 @@ class PlacementController:
 
     def _opened(self, pod: wire.Pod, outcome: str, verdict: Nominate | LetThrough | None = None) -> Callable[[], None]:
         """What is to be counted and told when the gate is open."""
-        first_seen = self._snapshot.waiting.first_seen.get(pod.metadata.uid, inf)
+        snapshot = self._snapshot
+        first_seen = snapshot.waiting.first_seen(pod.metadata.uid)
+        held_since = inf if first_seen is None else first_seen
 
         def done() -> None:
             metrics.PLACEMENTS.labels(outcome).inc()
-            metrics.HOLD_SECONDS.labels(outcome).observe(max(0.0, self._snapshot.clock.now() - first_seen))
+            metrics.HOLD_SECONDS.labels(outcome).observe(max(0.0, snapshot.clock.now() - held_since))
             if verdict is not None:
                 self._notices.opened(pod, verdict)
 

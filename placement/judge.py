@@ -27,7 +27,7 @@ class Judge:
     def deadline(self, pod: wire.Pod) -> float:
         """The moment at which its gate opens in any case, in seconds of the snapshot's clock."""
         snapshot = self._snapshot
-        first_seen = snapshot.waiting.first_seen.get(pod.metadata.uid)
+        first_seen = snapshot.waiting.first_seen(pod.metadata.uid)
         return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
 
     def by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:

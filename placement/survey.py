@@ -44,7 +44,7 @@ class Survey:
         return GatedPod(
             uid=metadata.uid,
             identity=identity_of(pod),
-            created=creation_of(pod, snapshot.clock, snapshot.waiting.first_seen.get(metadata.uid)),
+            created=creation_of(pod, snapshot.clock, snapshot.waiting.first_seen(metadata.uid)),
             needs=pod_needs(pod, snapshot.tenancy.handler_of),
             requirements=requirements,
             profile=self._profile(pod),

@@ -28,3 +28,8 @@ REFUSED: Final = Counter(
     "Requests answered with a 4xx, or that no answer could be made for, by constant reason.",
     ["listener", "reason"],
 )
+IRREGULARITIES: Final = Counter(
+    "stoker_time_irregularities_total",
+    "Times that the process stood still for seconds (suspended), or that its clock was set (clock-set).",
+    ["kind"],
+)

@@ -277,7 +277,26 @@ async def test_a_watch_that_is_resumed_is_not_broken_though_nothing_happens() ->
     async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
         await state.until(lambda: len(state.queries) == 3)
         state.now += 31.0
-        await state.until(lambda: state.reflector.complaint() is None)
+
+        def is_resumed() -> bool:
+            state.now += 1.0
+            return state.reflector.complaint() is None
+
+        await state.until(is_resumed)
+
+
+async def test_the_end_of_a_list_that_is_told_twice_takes_nothing_away() -> None:
+    async with following(listed(5, "a", "b", after=(bookmark(5, ends_list=True), event("ADDED", "c", 6)))) as state:
+        await state.until(lambda: "c appeared" in state.told)
+        assert state.names == ["a", "b", "c"]
+
+
+async def test_a_watch_that_breaks_whenever_it_is_resumed_makes_the_copy_stale() -> None:
+    async with following(listed(5, "a", then="end"), *(stream(then="break") for _ in range(2_000))) as state:
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 31.0
+        await state.until(lambda: len(state.queries) >= 6)
+        assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
 
 
 async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
@@ -323,3 +342,21 @@ async def test_restarts_and_lists_are_counted() -> None:
         await state.until(lambda: "b appeared" in state.told)
     assert counted("stoker_watch_restarts_total", reason="expired") - restarts == 1
     assert counted("stoker_relists_total") - lists == 2
+
+
+async def test_events_in_the_wrong_order_are_not_believed_and_the_collection_is_listed_again() -> None:
+    """The second event is older than the deletion before it: it would bring back a node that is gone."""
+    mixed_up = (event("DELETED", "a", 9), event("MODIFIED", "a", 8))
+    async with following(listed(5, "a", "b", after=mixed_up), listed(10, "b")) as state:
+        await state.asked(2)
+        await state.until(lambda: state.reflector.complaint() is None and state.names == ["b"])
+        assert "sendInitialEvents" in state.queries[1]
+        assert state.told.count("a appeared") == 1
+
+
+async def test_an_event_that_comes_twice_in_a_row_changes_nothing() -> None:
+    twice = (event("MODIFIED", "a", 6), event("MODIFIED", "a", 6), event("DELETED", "b", 7), event("DELETED", "b", 7))
+    async with following(listed(5, "a", "b", after=twice)) as state:
+        await state.until(lambda: state.told[-1:] == ["b gone"])
+        assert state.told == ["a appeared", "b appeared", "a changed", "b gone"]
+        assert len(state.queries) == 1

@@ -38,7 +38,9 @@ class Watch:
     def __init__(self) -> None:
         self.now = 1_000.0
         self.heard: list[tuple[wire.Pod | None, wire.Pod | None]] = []
-        self.waiting = WaitingPods(Clock(wall=lambda: self.now))
+        self.set_by = 0.0
+        clock = Clock(wall=lambda: self.now + self.set_by, steady=lambda: self.now)
+        self.waiting = WaitingPods(clock)
         self.waiting.observers.append(lambda old, new: self.heard.append((old, new)))
 
     def tell(self, old: wire.Pod | None, new: wire.Pod | None) -> list[str]:
@@ -86,7 +88,7 @@ def test_a_pod_of_the_same_name_is_another_pod() -> None:
     watch.tell(None, first)
     watch.now += 5
     assert watch.tell(first, second) == ["second"]
-    assert watch.waiting.first_seen == {"second": 1_005.0}
+    assert (watch.waiting.first_seen("first"), watch.waiting.first_seen("second")) == (None, 1_005.0)
 
 
 def test_when_a_pod_was_first_seen_outlives_its_changes_but_not_its_wait() -> None:
@@ -94,9 +96,18 @@ def test_when_a_pod_was_first_seen_outlives_its_changes_but_not_its_wait() -> No
     watch.tell(None, gated)
     watch.now += 5
     watch.tell(gated, nominated)
-    assert watch.waiting.first_seen == {"uid-p1": 1_000.0}
+    assert watch.waiting.first_seen("uid-p1") == 1_000.0
     watch.tell(nominated, pod(on="n1"))
-    assert watch.waiting.first_seen == {}
+    assert watch.waiting.first_seen("uid-p1") is None
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_makes_no_wait_longer_or_shorter(hours: int) -> None:
+    watch = Watch()
+    watch.tell(None, pod(spec=GATED))
+    watch.now += 5
+    watch.set_by = hours * 3_600.0
+    assert watch.waiting.first_seen("uid-p1") == watch.now + watch.set_by - 5
 
 
 def at(version: str, **members: Any) -> wire.Pod:

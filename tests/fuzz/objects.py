@@ -32,7 +32,7 @@ from webhook.review import encode_answer
 GONE: Final = b'{"type":"ERROR","object":{"code":410,"message":"too old"}}'
 FIRST_SEED: Final = priors()
 LISTED: Final = (
-    b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9",'
+    b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1",'
     b'"annotations":{"k8s.io/initial-events-end":"true"}}}}'
 )
 
@@ -130,8 +130,10 @@ def check_pod(line: bytes) -> None:
     for item in waiting.pods.values():
         require(bool(json.loads(item.document)), "a pod that waits can be written back whole")
     _require_forecasts(world)
+    uids = [item.metadata.uid for item in watched.reflector.objects.values()]
     watched.lose()
-    require(not waiting.pods and not waiting.first_seen, "what has gone is not waited for")
+    is_forgotten = all(waiting.first_seen(uid) is None for uid in uids)
+    require(not waiting.pods and is_forgotten, "what has gone is not waited for")
     require(not world.fleet.pods_on("n1"), "what has gone leaves no pod on a node")
 
 

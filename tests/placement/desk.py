@@ -113,7 +113,12 @@ class Desk:
         self._nodes: dict[str, wire.Node] = {}
         self._versions = itertools.count(1)
         client: ApiClient = None  # type: ignore[assignment] # nothing is followed at a desk
-        self.snapshot = Snapshot(client, Clock(wall=lambda: self.now), with_fleet=True)
+        self.set_by = 0.0
+        """By how much somebody has set the clock."""
+
+        self.snapshot = Snapshot(
+            client, Clock(wall=lambda: self.now + self.set_by, steady=lambda: self.now), with_fleet=True
+        )
         self.set_synced(True)
 
     def set_synced(self, synced: bool) -> None:

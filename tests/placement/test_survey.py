@@ -52,9 +52,17 @@ async def test_the_deadline_of_a_decision_is_that_of_a_deadline(desk: Desk) -> N
     desk.now += 30
     waiting = desk.snapshot.waiting
     deadline = deadline_of(
-        desk.read(), desk.snapshot.tenancy.profile, desk.snapshot.clock, waiting.first_seen["uid-agent"]
+        desk.read(), desk.snapshot.tenancy.profile, desk.snapshot.clock, waiting.first_seen("uid-agent")
     )
     assert gated(desk).deadline == deadline == pytest.approx(START + 60.4)
+
+
+async def test_a_clock_that_is_set_back_holds_no_pod_beyond_its_time(desk: Desk) -> None:
+    desk.pod()
+    left = gated(desk).deadline - desk.snapshot.clock.now()
+    desk.now += 10
+    desk.set_by = -3_600.0
+    assert gated(desk).deadline - desk.snapshot.clock.now() == pytest.approx(left - 10, abs=1.0)
 
 
 @pytest.mark.parametrize(

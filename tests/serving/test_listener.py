@@ -187,6 +187,28 @@ async def test_draining_closes_idle_connections_at_once() -> None:
         writer.close()
 
 
+async def test_while_it_lingers_old_and_new_connections_are_answered_once_more() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET)
+        await read_answer(reader)
+        draining = asyncio.create_task(server.listener.drain(30, linger_seconds=0.5))
+        await asyncio.sleep(0)
+        newer, newer_writer = await server.connect()
+        for one, other in ((reader, writer), (newer, newer_writer)):
+            other.write(GET)
+            head, body = await read_answer(one)
+            assert (body, "connection: close" in head.lower()) == (b"done\n", True)
+            assert await one.read() == b""
+            other.close()
+        await draining
+
+
+async def test_a_listener_that_nobody_is_connected_to_does_not_linger() -> None:
+    async with serving() as server:
+        await asyncio.wait_for(server.listener.drain(30, linger_seconds=3_600), 30)
+
+
 async def test_draining_ends_at_its_deadline_whatever_runs() -> None:
     async with serving() as server:
         server.may_end.clear()
