@@ -4,10 +4,11 @@ What is computed: for every pod a node and the moment of its binding, so that th
 simulation's own physics make them (contention, queues of pulls, images that another pod's pull brings, stalls), is
 small, and no node takes more pods than it has resources for. Waiting for the binding counts as the lab counts seconds
 in the scheduler's queue, in wall seconds; nothing else of a control plane costs any time. The search starts from the
-least assignment without interactions (exact, see assignment.py), from the same with an estimate of contention, and from
-what the trials themselves did, and moves and exchanges single pods as long as that helps. So it is never worse than a
-trial, and `least_mean_seconds`, a bound that no placement can beat, says how far from the least it can be: there pods
-do not hinder each other, and a missing image is there as soon as the quickest pull could have brought it.
+least assignment without interactions (exact, see assignment.py), from the same with an estimate of contention, from
+pods placed one by one, and from what the trials themselves did, and moves and exchanges single pods as long as that
+helps. So it is never worse than a trial, and `least_mean_seconds`, a bound that no placement can beat, says how far
+from the least it can be: there pods do not hinder each other, and a missing image is there as soon as the quickest pull
+could have brought it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Omniscience:
         slots = [machine.slots for machine in self._machines]
         relaxed = assign(self._least, slots)
         congested = assign(self._least, slots, self._congestion)
-        best = min((*map(self._at_once, (relaxed, congested)), *self._understood(hints)), key=self._total)
+        starts = (*map(self._at_once, (relaxed, congested)), self._one_by_one(), *self._understood(hints))
+        best = min(starts, key=self._total)
         self._improve(best)
         bound = [self._least[pod][node] for pod, node in enumerate(relaxed) if node is not None]
         seconds = self._seconds(best)
@@ -72,6 +74,27 @@ class Omniscience:
     def _at_once(self, nodes: Sequence[int | None]) -> Places:
         """Bound on these nodes at the best of the moments that come into question."""
         return [None if node is None else (node, self._moments(pod, node)[0]) for pod, node in enumerate(nodes)]
+
+    def _one_by_one(self) -> Places:
+        """Each pod where it adds the least beside those before it, so that it may profit from what they pull.
+
+        Among equals where there is most room, for those after it.
+        """
+        nodes: dict[int, dict[int, float]] = {number: {} for number in range(len(self._machines))}
+        places: Places = []
+        for pod, least in enumerate(self._least):
+            spot, added = None, inf
+            for node in sorted(nodes, key=lambda node: (least[node], -self._machines[node].slots)):
+                if least[node] >= added - _EPSILON:
+                    break
+                for moment in self._moments(pod, node) if len(nodes[node]) < self._machines[node].slots else ():
+                    more = self._sum({node: {**nodes[node], pod: moment}}) - self._sum({node: nodes[node]})
+                    if more < added - _EPSILON:
+                        spot, added = (node, moment), more
+            if spot is not None:
+                nodes[spot[0]][pod] = spot[1]
+            places.append(spot)
+        return places
 
     def _moments(self, pod: int, node: int) -> list[float]:
         """When it may be worth binding the pod: as soon as a sandbox works there, or once the machine has settled."""
@@ -160,6 +183,30 @@ class Omniscience:
             for moment in self._moments(pod, node):
                 if (node, moment) != here and self._changed(pod, here, (node, moment), places, nodes):
                     return True
+            if node != here[0] and self._joined(pod, here, node, places, nodes):
+                return True
+        return False
+
+    def _joined(self, pod: int, here: Spot, node: int, places: Places, nodes: dict[int, dict[int, float]]) -> bool:
+        """Move the pod with another one, to a machine where one of them pulls for both, if that helps."""
+        machine, wanted = self._machines[node], self._pods[pod]
+        if {wanted.init.image, wanted.main.image} <= machine.images or len(nodes[node]) + 2 > machine.slots:
+            return False
+        for other, spot in enumerate(places):
+            if other == pod or spot is None or spot[0] == node:
+                continue
+            before = {number: nodes[number] for number in {here[0], spot[0], node}}
+            after = {
+                number: {key: at for key, at in pods.items() if key not in {pod, other}}
+                for number, pods in before.items()
+            }
+            for mover in (pod, other):
+                after[node][mover] = self._moments(mover, node)[0]
+            if self._sum(after) < self._sum(before) - _EPSILON:
+                nodes.update(after)
+                for mover in (pod, other):
+                    places[mover] = node, after[node][mover]
+                return True
         return False
 
     def _changed(self, pod: int, here: Spot, there: Spot, places: Places, nodes: dict[int, dict[int, float]]) -> bool:

@@ -28,6 +28,8 @@ COLLECTION: Final = f"/api/v1/namespaces/{TENANT_NAMESPACE}/pods"
 POLL_WALL_SECONDS: Final = 0.05
 RETRY_WALL_SECONDS: Final = 0.25
 TRANSIENT: Final = frozenset((409, 429))
+CREATES_AT_ONCE: Final = 8
+"""A burst's pods are made by a controller, with few requests under way; kube-controller-manager makes 20 a second."""
 
 
 class Trial:
@@ -58,6 +60,7 @@ class Trial:
         self._first_uids: dict[str, str] = {}
         self._refused_wall_seconds: defaultdict[str, float] = defaultdict(float)
         self._scene_at = 0.0
+        self._creates = asyncio.Semaphore(CREATES_AT_ONCE)
 
     async def run(self, story: Story, roles: Sequence[Role], incident: Incident) -> Finding:
         """Through the whole story; at the end the pods are deleted, and the fleet with them."""
@@ -129,11 +132,13 @@ class Trial:
 
     async def _create(self, role: Role) -> None:
         body = self.mode.pod(role.manifest)
-        began = time.monotonic()
+        began = tried = 0.0
         while True:
-            tried = time.monotonic()
             try:
-                stored = await self.stage.client.create(COLLECTION, body)
+                async with self._creates:
+                    tried = time.monotonic()
+                    began = began or tried
+                    stored = await self.stage.client.create(COLLECTION, body)
             except (ApiError, ConnectionFailed) as error:
                 passing = not isinstance(error, ApiError) or error.status >= 500 or error.status in TRANSIENT
                 if not passing or tried - began > SETUP_WALL_SECONDS:
