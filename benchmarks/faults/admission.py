@@ -31,10 +31,12 @@ class Extent:
     per_second: float
     etcd_seconds: float
     kill_every_seconds: float
+    alone: bool
+    """Whether a rollover and a rolling update take place by themselves as well, before they meet."""
 
 
-LONG: Final = Extent(10_000, 100.0, 10.0, 10.0)
-SHORT: Final = Extent(400, 40.0, 2.0, 4.0)
+LONG: Final = Extent(10_000, 100.0, 10.0, 10.0, alone=True)
+SHORT: Final = Extent(400, 40.0, 2.0, 4.0, alone=False)
 
 
 async def creates(place: AdmissionPlace) -> Finding:
@@ -49,12 +51,13 @@ async def creates(place: AdmissionPlace) -> Finding:
 async def _make_trouble(place: AdmissionPlace, replicas: Replicas, stream: Stream, extent: Extent) -> list[Trouble]:
     """One after the other, spread over the load; the second rollover meets the second rolling update."""
     kept, tell, plane = list[Trouble](), place.setting.tell, place.installation.control_plane
-    await reached(stream, 0.05)
-    async with trouble("rollover", kept, tell):
-        await place.roll_over()
-    await reached(stream, 0.2)
-    async with trouble("rolling update", kept, tell):
-        await replicas.replace_all()
+    if extent.alone:
+        await reached(stream, 0.05)
+        async with trouble("rollover", kept, tell):
+            await place.roll_over()
+        await reached(stream, 0.2)
+        async with trouble("rolling update", kept, tell):
+            await replicas.replace_all()
     await reached(stream, 0.4)
     async with trouble("API server restarted", kept, tell):
         await plane.apiserver.stop(APISERVER_GRACE_SECONDS)

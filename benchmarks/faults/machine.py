@@ -47,7 +47,7 @@ class Extent:
 
 
 LONG: Final = Extent(20.0, 30.0)
-SHORT: Final = Extent(10.0, 3.0)
+SHORT: Final = Extent(10.0, 1.0)
 
 
 def _extent(place: AdmissionPlace) -> Extent:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -54,7 +55,7 @@ class Meddler:
         app = web.Application()
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         async with aiohttp.ClientSession(auto_decompress=False) as session:
-            app.router.add_get("/{path:.*}", lambda request: self._answer(session, request))
+            app.router.add_get("/{path:.*}", partial(self._answer, session))
             await runner.setup()
             site = web.TCPSite(runner, LOOPBACK, 0)
             await site.start()

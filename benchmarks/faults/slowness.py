@@ -36,7 +36,7 @@ class Extent:
 
 
 LONG: Final = Extent(500, 3, 6.0)
-SHORT: Final = Extent(100, 1, 2.0)
+SHORT: Final = Extent(100, 1, 1.0)
 
 
 def judge_slow_clients(name: str, control: Sequence[Answers], beside: Sequence[Answers], clients: int) -> Finding:
