@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Final, Generic, TypeVar
 
@@ -20,7 +21,7 @@ import msgspec
 
 from cluster import metrics, wire
 from cluster.client import ApiClient
-from cluster.watching import backoff, lines, watch_error
+from cluster.watching import backoff, batches, lines, watch_error
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,11 @@ WATCH_SECONDS: Final = (300, 600)
 
 FINAL_REFUSALS: Final = (401, 403, 404)
 PAGE_SIZE: Final = 500
-SLICE: Final = 10
-"""Events applied before others get the event loop: a millisecond's work where they are nodes with all their images."""
+SLICE: Final = 20
+"""Events applied before others get the event loop: half a millisecond's work where they are nodes with all their
+images."""
 
+_CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 T = TypeVar("T", bound=wire.Object)
@@ -54,8 +57,12 @@ class Resource(Generic[T]):
     path: str
     kind: type[T]
     selectors: Mapping[str, str] = field(default_factory=dict)
-    keep: Callable[[T, msgspec.Raw], None] | None = None
-    """Called with each object and the JSON that it was read from, which is gone afterwards."""
+    keep: Callable[[T, Callable[[], bytes]], None] | None = None
+    """Called with each object and what gives the JSON that it was read from, which is gone afterwards."""
+
+    outline: Callable[[T], T] | None = None
+    """What is kept of an object, and told as the old one when it changes, where its listener needs no more: its name
+    and version at least. Else it is kept whole."""
 
     has_bookmarks: bool = True
     """False for Events: they are not served from the watch cache, so bookmarks come as rarely as etcd's progress
@@ -83,6 +90,7 @@ class Reflector(Generic[T]):
         self._sleep = sleep
         self._decoder = msgspec.json.Decoder(resource.kind)
         self._events = msgspec.json.Decoder(wire.WatchEvent)
+        self._batches = wire.event_decoder(resource.kind)
         self._version = ""
         self._streams_lists = True
         self._seen: set[str] | None = None
@@ -91,8 +99,9 @@ class Reflector(Generic[T]):
         self._broken_since: float | None = None
         self.refusal: ApiError | None = None
         """Why the server will not let us follow, where trying again is of no use: no rights, or no such resource."""
+        self._told = 0
         self._changed = metrics.CHANGES.labels(resource.name)
-        self._count = metrics.OBJECTS.labels(resource.name)
+        metrics.OBJECTS.labels(resource.name).set_function(lambda: len(self.objects))
         metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._clock() - self._last_event)
 
     def complaint(self) -> str | None:
@@ -172,7 +181,7 @@ class Reflector(Generic[T]):
                 query["continue"] = token
             page = msgspec.json.decode(await self._client.get_bytes(self.resource.path, **query), type=wire.ObjectList)
             for raw in page.items:
-                self._put(raw)
+                self._read("ADDED", raw)
             version, token = page.metadata.resource_version, page.metadata.continue_token
             await asyncio.sleep(0)
             if not token:
@@ -189,7 +198,7 @@ class Reflector(Generic[T]):
         for key in [key for key in self.objects if key not in seen]:
             self._remove(key)
         self._progress(version)
-        self._count.set(len(self.objects))
+        self._report_told()
         self.synced.set()
 
     async def _watch(self, **options: str) -> None:
@@ -205,26 +214,44 @@ class Reflector(Generic[T]):
         async with self._client.stream(self.resource.path, query, longest_silence) as content:
             if self._seen is None:
                 self._broken_since = None  # resumed; the next event or bookmark may take a minute
-            async for line in lines(content.iter_any()):
-                self._apply(line)
-                count += 1
-                if count % SLICE == 0:
-                    await asyncio.sleep(0)
+            async for batch in batches(content.iter_any()):
+                count += await self._apply(batch)
         if (count == 0 and self.resource.has_bookmarks) or self._seen is not None:
             raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
 
-    def _apply(self, line: bytes) -> None:
+    async def _apply(self, batch: bytes) -> int:
+        """Apply these lines, and say how many there were.
+
+        They are read all at once, which takes half the time of one by one. Only what is out of the ordinary (the end of
+        a list, an error, an event that is not as expected or has an object that is not) is read by itself.
+        """
         try:
-            self._handle(self._events.decode(line))
+            events: Sequence[wire.ObjectEvent[T] | None] = self._batches.decode_lines(batch)
+        except _UNREADABLE:
+            events = [None] * len(lines(batch))
+        for number, event in enumerate(events):
+            if event is not None and event.type in _CHANGES and event.object.metadata.name:
+                self._change(event.type, event.object, partial(self._document, batch, number))
+            else:
+                self._handle(self._event(batch, number))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        self._report_told()
+        return len(events)
+
+    def _event(self, batch: bytes, number: int) -> wire.WatchEvent:
+        try:
+            return self._events.decode(lines(batch)[number])
         except _UNREADABLE as error:
             raise ConnectionFailed(f"{self.resource.name}: a watch event cannot be read ({error})") from error
 
+    def _document(self, batch: bytes, number: int) -> bytes:
+        return bytes(self._event(batch, number).object)
+
     def _handle(self, event: wire.WatchEvent) -> None:
         match event.type:
-            case "ADDED" | "MODIFIED":
-                self._put(event.object)
-            case "DELETED":
-                self._take_out(event.object)
+            case "ADDED" | "MODIFIED" | "DELETED":
+                self._read(event.type, event.object)
             case "BOOKMARK":
                 mark = msgspec.json.decode(event.object, type=wire.Object).metadata
                 if mark.annotations.get("k8s.io/initial-events-end") == "true":
@@ -236,10 +263,19 @@ class Reflector(Generic[T]):
             case other:
                 log.warning("watch of %s: unknown event type %r passed over", self.resource.name, other)
 
-    def _put(self, raw: msgspec.Raw) -> None:
+    def _read(self, kind: str, raw: msgspec.Raw) -> None:
         item = self._decode(raw)
-        if item is None:
-            return
+        if item is not None:
+            self._change(kind, item, partial(bytes, raw))
+
+    def _change(self, kind: str, item: T, document: Callable[[], bytes]) -> None:
+        if kind == "DELETED":
+            self._remove(item.metadata.key)
+            self._progress(item.metadata.resource_version)
+        else:
+            self._put(item, document)
+
+    def _put(self, item: T, document: Callable[[], bytes]) -> None:
         key = item.metadata.key
         if self._seen is not None:
             self._seen.add(key)
@@ -248,16 +284,9 @@ class Reflector(Generic[T]):
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
             return
         if self.resource.keep is not None:
-            self.resource.keep(item, raw)
-        self.objects[key] = item
+            self.resource.keep(item, document)
+        self.objects[key] = self.resource.outline(item) if self.resource.outline is not None else item
         self._tell(old, item)
-
-    def _take_out(self, raw: msgspec.Raw) -> None:
-        item = self._decode(raw)
-        if item is None:
-            return
-        self._remove(item.metadata.key)
-        self._progress(item.metadata.resource_version)
 
     def _remove(self, key: str) -> None:
         old = self.objects.pop(key, None)
@@ -265,8 +294,7 @@ class Reflector(Generic[T]):
             self._tell(old, None)
 
     def _tell(self, old: T | None, new: T | None) -> None:
-        self._changed.inc()
-        self._count.set(len(self.objects))
+        self._told += 1
         try:
             self._listener(old, new)
         except Exception:
@@ -274,6 +302,11 @@ class Reflector(Generic[T]):
             metrics.BAD_OBJECTS.labels(self.resource.name).inc()
             subject = new or old
             log.exception("%s %s: passed over", self.resource.name, subject.metadata.key if subject else "")
+
+    def _report_told(self) -> None:
+        """Counted by the batch: a counter of its own for each object would be a twentieth of the work."""
+        self._changed.inc(self._told)
+        self._told = 0
 
     def _decode(self, raw: msgspec.Raw) -> T | None:
         """The object; with its metadata alone where the rest cannot be read; None where nothing can."""
