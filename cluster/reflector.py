@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -21,7 +21,8 @@ import msgspec
 
 from cluster import metrics, wire
 from cluster.client import ApiClient
-from cluster.watching import backoff, batches, lines, watch_error
+from cluster.decoding import Decoding
+from cluster.watching import backoff, batches, watch_error
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
@@ -40,10 +41,6 @@ PAGE_SIZE: Final = 500
 SLICE: Final = 20
 """Events applied before others get the event loop: half a millisecond's work where they are nodes with all their
 images."""
-
-_CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
 T = TypeVar("T", bound=wire.Object)
 Listener = Callable[[T | None, T | None], None]
 """Told of each change as (old, new). Both: changed; only `new`: appeared; only `old`: gone."""
@@ -88,9 +85,7 @@ class Reflector(Generic[T]):
         self._listener = listener
         self._clock = clock
         self._sleep = sleep
-        self._decoder = msgspec.json.Decoder(resource.kind)
-        self._events = msgspec.json.Decoder(wire.WatchEvent)
-        self._batches = wire.event_decoder(resource.kind)
+        self._decoding = Decoding(resource.name, resource.kind)
         self._version = ""
         self._streams_lists = True
         self._seen: set[str] | None = None
@@ -220,33 +215,17 @@ class Reflector(Generic[T]):
             raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
 
     async def _apply(self, batch: bytes) -> int:
-        """Apply these lines, and say how many there were.
-
-        They are read all at once, which takes half the time of one by one. Only what is out of the ordinary (the end of
-        a list, an error, an event that is not as expected or has an object that is not) is read by itself.
-        """
-        try:
-            events: Sequence[wire.ObjectEvent[T] | None] = self._batches.decode_lines(batch)
-        except _UNREADABLE:
-            events = [None] * len(lines(batch))
+        """Apply these lines, and say how many there were."""
+        events = self._decoding.changes(batch)
         for number, event in enumerate(events):
-            if event is not None and event.type in _CHANGES and event.object.metadata.name:
-                self._change(event.type, event.object, partial(self._document, batch, number))
+            if event is not None:
+                self._change(event.type, event.object, partial(self._decoding.document, batch, number))
             else:
-                self._handle(self._event(batch, number))
+                self._handle(self._decoding.event(batch, number))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         self._report_told()
         return len(events)
-
-    def _event(self, batch: bytes, number: int) -> wire.WatchEvent:
-        try:
-            return self._events.decode(lines(batch)[number])
-        except _UNREADABLE as error:
-            raise ConnectionFailed(f"{self.resource.name}: a watch event cannot be read ({error})") from error
-
-    def _document(self, batch: bytes, number: int) -> bytes:
-        return bytes(self._event(batch, number).object)
 
     def _handle(self, event: wire.WatchEvent) -> None:
         match event.type:
@@ -264,7 +243,7 @@ class Reflector(Generic[T]):
                 log.warning("watch of %s: unknown event type %r passed over", self.resource.name, other)
 
     def _read(self, kind: str, raw: msgspec.Raw) -> None:
-        item = self._decode(raw)
+        item = self._decoding.object(raw)
         if item is not None:
             self._change(kind, item, partial(bytes, raw))
 
@@ -307,22 +286,6 @@ class Reflector(Generic[T]):
         """Counted by the batch: a counter of its own for each object would be a twentieth of the work."""
         self._changed.inc(self._told)
         self._told = 0
-
-    def _decode(self, raw: msgspec.Raw) -> T | None:
-        """The object; with its metadata alone where the rest cannot be read; None where nothing can."""
-        try:
-            item = self._decoder.decode(raw)
-            if not item.metadata.name:
-                raise msgspec.ValidationError("the object has no name")
-        except _UNREADABLE as error:
-            metrics.BAD_OBJECTS.labels(self.resource.name).inc()
-            try:
-                item = wire.bare(raw, self.resource.kind)
-            except _UNREADABLE:
-                log.warning("%s: an object without readable metadata is skipped (%s)", self.resource.name, error)
-                return None
-            log.warning("%s %s: taken as unknown, it cannot be read (%s)", self.resource.name, item.metadata.key, error)
-        return item
 
     def _progress(self, version: str) -> None:
         """Something was heard. Until a list is whole, there is nothing that could be continued from its versions."""
