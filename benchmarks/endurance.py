@@ -26,7 +26,9 @@ from benchmarks.world import World
 from model.errors import LabError
 
 CHANGES_PER_ROUND: Final = 60_000
-WARM_UP_CHANGES: Final = 30_000
+WARM_UP_CHANGES: Final = 120_000
+"""An allocator that hands out pieces of many sizes is where it stays after some hundred thousand of them."""
+
 STEP: Final = 20
 """Changes of each step: two pods come and two go, the others are nodes'."""
 
