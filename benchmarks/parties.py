@@ -26,6 +26,8 @@ class Party:
 
     process: Process
     url: str
+    metrics: str = ""
+    """Where Stoker tells of itself."""
 
     def cpu_seconds(self) -> float:
         """What its process has used until now, in user and in kernel mode (proc(5), `stat`)."""
@@ -94,7 +96,8 @@ async def _running(ports: int, build: Callable[[Sequence[int]], Process], scheme
 
     process = await start_on_free_ports(ports, remembered)
     try:
-        yield Party(process, f"{scheme}://{LOOPBACK}:{taken[0]}")
+        metrics = f"http://{LOOPBACK}:{taken[1]}" if len(taken) > 1 else ""
+        yield Party(process, f"{scheme}://{LOOPBACK}:{taken[0]}", metrics)
     finally:
         await process.stop()
 

@@ -11,7 +11,9 @@ import uvloop
 from benchmarks import opponents
 from benchmarks.admission import webhook
 from benchmarks.creation import create
+from benchmarks.endurance import endurance
 from benchmarks.floors import ROUNDS
+from benchmarks.overload import overload
 from benchmarks.questions import filter_nodes, growth, image_sets, prioritize
 from benchmarks.reflection import reflection
 from benchmarks.report import Bench
@@ -31,6 +33,8 @@ BENCHES: Final[Mapping[str, Callable[[Setting], Awaitable[Bench]]]] = {
     "create": create,
     "reflection": reflection,
     "sync": sync,
+    "endurance": endurance,
+    "overload": overload,
 }
 
 

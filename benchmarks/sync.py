@@ -37,7 +37,7 @@ class Reading:
 
 async def sync(setting: Setting) -> Bench:
     async with World.start(setting.constants, setting.nodes) as world:
-        _put_pods(setting, world)
+        put_pods(setting, world)
         sizes = {path: world.server.size_bytes(path) for path in (NODES, PODS.path)}
         setting.tell(f"reading {sum(sizes.values()) / 1e6:.0f} MB in turn")
 
@@ -92,7 +92,8 @@ async def _discard(world: World, sizes: dict[str, int]) -> Reading:
     return Reading(float(printed))
 
 
-def _put_pods(setting: Setting, world: World) -> None:
+def put_pods(setting: Setting, world: World) -> None:
+    """Pods that run on the nodes, for whoever lists them."""
     images = tenants_images(setting.constants)
     count = PODS_PER_NODE * setting.nodes
     pods = (running_pod(number, images, world.names[number % setting.nodes]) for number in range(count))

@@ -28,6 +28,9 @@ BATCHES_PER_SECOND: Final = 50
 RESERVED: Final = 20
 """The first nodes change only when they are told to."""
 
+_VERSION: Final = b'"resourceVersion":"'
+_IMAGES: Final = b'"images":['
+
 LEASES: Final = (names.CONTROLLERS_LEASE, names.SCHEDULER)
 
 
@@ -42,6 +45,7 @@ class World:
             msgspec.json.encode(stored(item, server.next_version())) for item in node_objects(constants, count)
         ]
         self._reduced: set[int] = set()
+        self._guest = ""
         self._draw = random.Random(constants.seed)  # noqa: S311 - which node changes next, nothing to guard
         server.put(NODES, map(msgspec.Raw, self._nodes))
         server.put(snapshot.PROFILES.path, [stored(self._profile, server.next_version())])
@@ -86,11 +90,25 @@ class World:
     async def change_node(self, index: int) -> None:
         """The node's largest image is gone, or there again."""
         self._reduced ^= {index}
-        document = msgspec.json.decode(self._nodes[index])
-        document["metadata"]["resourceVersion"] = self.server.next_version()
+        document = _with_version(self._nodes[index], self.server.next_version())
         if index in self._reduced:
-            del document["status"]["images"][0]
-        await self.server.tell(NODES, line("MODIFIED", document))
+            document = _without_first_image(document)
+        await self.server.tell(NODES, line("MODIFIED", msgspec.Raw(document)))
+
+    async def exchange_node(self) -> None:
+        """A node comes under a new name, and the one that came so before it goes."""
+        document = msgspec.json.decode(self._nodes[0])
+        if self._guest:
+            document["metadata"].update(name=self._guest, uid=self._guest, resourceVersion=self.server.next_version())
+            await self.server.tell(NODES, line("DELETED", document))
+        version = self.server.next_version()
+        self._guest = f"guest-{version}"
+        document["metadata"].update(name=self._guest, uid=self._guest, resourceVersion=version)
+        await self.server.tell(NODES, line("ADDED", document))
+
+    async def tell_pod(self, kind: str, pod: dict[str, Any]) -> None:
+        """A pod comes or goes."""
+        await self.server.tell(snapshot.PODS.path, line(kind, stored(pod, self.server.next_version())))
 
     async def change_profile(self) -> None:
         """Another prior, and so another forecast for every node."""
@@ -104,6 +122,17 @@ class World:
             for name in LEASES:
                 event = line("MODIFIED", _lease(name, self.server.next_version()))
                 await self.server.tell(snapshot.LEASES.path, event)
+
+
+def _with_version(document: bytes, version: str) -> bytes:
+    """In place, since encoding a node anew costs the writer more than reading it costs the reader."""
+    begin = document.index(_VERSION) + len(_VERSION)
+    return document[:begin] + version.encode() + document[begin + len(version) :]
+
+
+def _without_first_image(document: bytes) -> bytes:
+    begin = document.index(_IMAGES) + len(_IMAGES)
+    return document[:begin] + document[document.index(b"},", begin) + 2 :]
 
 
 def _namespace() -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Benchmark(StrEnum):
     CREATE = "create"
     REFLECTION = "reflection"
     SYNC = "sync"
+    ENDURANCE = "endurance"
+    OVERLOAD = "overload"
     PLACEMENT = "placement"
     ALL = "all"
 

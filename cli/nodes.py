@@ -73,12 +73,9 @@ def _rows(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 def _images_by_profile(snapshot: Snapshot) -> dict[str, frozenset[str]]:
     """The images that a profile's pods use, as far as such pods are bound now."""
-    from cluster.translation import pod_needs
-    from model.names import PROFILE_ANNOTATION
-
     used: dict[str, set[str]] = {}
     for node in snapshot.fleet.nodes():
         for pod in snapshot.fleet.pods_on(node.name):
-            if profile := pod.metadata.annotations.get(PROFILE_ANNOTATION):
-                used.setdefault(profile, set()).update(pod_needs(pod, snapshot.tenancy.handler_of).images)
+            if pod.profile:
+                used.setdefault(pod.profile, set()).update(pod.wanted_images)
     return {profile: frozenset(images) for profile, images in used.items()}

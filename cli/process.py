@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import platform
 import ssl
@@ -14,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.memory import settle, spare_collections
 from cli.tls import TlsOptions, keep_certificates, withdraw
 from model.errors import InvalidInput
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from certs.serving import ServingTls
     from cluster.client import ApiClient
     from cluster.snapshot import Snapshot
+    from extender.scheduling import Scheduling
     from serving.addresses import Address
     from serving.listener import Listener
 
@@ -103,11 +104,11 @@ class ServingProcess:
         if Role.WEBHOOK in self._options.roles:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
         end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
-        self._background(_settle_memory(self._snapshot), "memory")
         self._background(watch_time(), "time")
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
         await health.start()
+        await self._follow()
         try:
             if keeper is not None:
                 self._background(keeper.run(), "certificates")
@@ -125,6 +126,12 @@ class ServingProcess:
             log.info("stopped")
         if self._death is not None:
             raise SystemExit(1)
+
+    async def _follow(self) -> None:
+        """Once all parts are made: importing them takes half a second, in which nobody would read what comes."""
+        spare_collections()
+        await self._stack.enter_async_context(self._snapshot.following())
+        self._background(settle(self._snapshot), "memory")
 
     async def _listen(self, listeners: list[Listener]) -> None:
         for listener in listeners:
@@ -179,7 +186,7 @@ class ServingProcess:
         self._background(recorder.run(), "events")
         snapshot, clock = self._snapshot, self._snapshot.clock
         scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit)
-        self._background(scheduling.keep_up(), "scores")
+        self._background(_keep_up(scheduling, snapshot), "scores")
         return build_app(scheduling)
 
     def _placement(self) -> Callable[[], Coroutine[Any, Any, None]]:
@@ -230,16 +237,10 @@ async def _end(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _settle_memory(snapshot: Snapshot) -> None:
-    """Take what the first lists built out of the garbage collector's sight.
-
-    With 5,000 nodes a full collection stops everything for a quarter of a second, as a rule in the midst of a burst,
-    and finds nothing: what the watches replace is freed by its count of references.
-    """
-    for reflector in snapshot.reflectors:
-        await reflector.synced.wait()
-    gc.collect()
-    gc.freeze()
+async def _keep_up(scheduling: Scheduling, snapshot: Snapshot) -> None:
+    """Nobody is answered from scores before the first lists are whole, and each of a node's pods would change them."""
+    await snapshot.whole()
+    await scheduling.keep_up()
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

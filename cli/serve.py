@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -59,6 +60,7 @@ def serve(
     ] = 30.0,
 ) -> None:
     """Serve the webhook, the extender and the controllers, or any of them, until SIGTERM."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: no algebra is done that its threads would share
     import uvloop
 
     from serving.log import configure_logging
@@ -103,5 +105,4 @@ async def _serve(options: ServeOptions) -> None:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(ApiClient(await load_access(options.kubeconfig)))
         snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
-        await stack.enter_async_context(snapshot.following())
         await ServingProcess(options, client, snapshot, stack, stop).run()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
 
 from cluster import wire
 from model import names
@@ -22,6 +26,11 @@ from model.taints import Taint, Toleration
 
 SCHEDULE_ANYWAY = "ScheduleAnyway"
 
+DEMANDS_REMEMBERED: Final = 16_384
+"""Different sets of requests whose sums are kept: a cluster has few beside its pods, which are made from templates."""
+
+_Quantities = tuple[tuple[str, str], ...]
+
 
 def requirements_of(pod: wire.Pod) -> Requirements:
     """What any node must offer; raises InvalidInput for a quantity that is none."""
@@ -36,13 +45,26 @@ def requirements_of(pod: wire.Pod) -> Requirements:
 
 
 def amounts_of(pod: wire.Pod) -> Amounts:
+    """What the pod takes of a node; raises InvalidInput for a quantity that is none. Equal pods share the answer."""
     spec = pod.spec
-    containers = [ContainerRequests(item.resources.requests) for item in spec.containers]
-    containers += [
-        ContainerRequests(item.resources.requests, is_init=True, is_sidecar=item.restart_policy == "Always")
-        for item in spec.init_containers
+    initial = [
+        (tuple(item.resources.requests.items()), item.restart_policy == "Always") for item in spec.init_containers
     ]
-    return pod_amounts(_in_order(containers), spec.overhead, spec.resources.requests)
+    main = [tuple(item.resources.requests.items()) for item in spec.containers]
+    whole = tuple(spec.overhead.items()), tuple(spec.resources.requests.items())
+    return _amounts(tuple(initial), tuple(main), *whole)
+
+
+@lru_cache(DEMANDS_REMEMBERED)
+def _amounts(
+    initial: tuple[tuple[_Quantities, bool], ...],
+    main: tuple[_Quantities, ...],
+    overhead: _Quantities,
+    pod: _Quantities,
+) -> Amounts:
+    """Init containers come first, in their order, as they run; the bool says which of them are sidecars."""
+    first = [ContainerRequests(dict(requests), is_init=True, is_sidecar=sidecar) for requests, sidecar in initial]
+    return pod_amounts([*first, *(ContainerRequests(dict(requests)) for requests in main)], dict(overhead), dict(pod))
 
 
 def preferences_of(pod: wire.Pod) -> Preferences:
@@ -90,32 +112,37 @@ def unjudged(pod: wire.Pod) -> str:
 
 
 def identity_of(pod: wire.Pod) -> PodIdentity:
-    owners = (item for item in pod.metadata.owner_references if item.controller)
-    owner = next((f"{item.kind}/{item.name}" for item in owners), "")
+    owner = ""
+    for item in pod.metadata.owner_references:
+        if item.controller:
+            owner = f"{item.kind}/{item.name}"
+            break
     return PodIdentity(pod.metadata.namespace, pod.metadata.labels, owner)
 
 
 def traits_of(node: wire.Node) -> NodeTraits:
-    taints = tuple(Taint(item.key, item.effect, item.value) for item in node.spec.taints)
-    return NodeTraits(node.metadata.name, node.metadata.labels, taints, node.spec.unschedulable)
+    """Labels are interned: nodes have the same keys, and mostly the same values."""
+    taints = tuple([Taint(item.key, item.effect, item.value) for item in node.spec.taints])
+    labels = {sys.intern(key): sys.intern(value) for key, value in node.metadata.labels.items()}
+    return NodeTraits(node.metadata.name, labels, taints, node.spec.unschedulable)
 
 
-def allocatable_of(node: wire.Node) -> dict[str, int]:
-    """Amounts by resource; what cannot be read is not there."""
-    return dict(_readable(node.status.allocatable))
+def allocatable_of(node: wire.Node) -> Mapping[str, int]:
+    """Amounts by resource; what cannot be read is not there. Nodes of a kind share the answer."""
+    return _allocatable(tuple(node.status.allocatable.items()))
 
 
-def _readable(quantities: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    for name, text in quantities.items():
+@lru_cache(DEMANDS_REMEMBERED)
+def _allocatable(quantities: _Quantities) -> Mapping[str, int]:
+    return MappingProxyType(dict(_readable(quantities)))
+
+
+def _readable(quantities: _Quantities) -> Iterator[tuple[str, int]]:
+    for name, text in quantities:
         try:
             yield name, amount(name, text)
         except InvalidInput:
             continue
-
-
-def _in_order(containers: list[ContainerRequests]) -> list[ContainerRequests]:
-    """Init containers first, in their order, as they run."""
-    return sorted(containers, key=lambda item: not item.is_init)
 
 
 def _expressions(items: Iterable[wire.SelectorRequirement]) -> tuple[Expression, ...]:

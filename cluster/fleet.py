@@ -7,66 +7,23 @@ locks and get no copies. A node's facts are built once after a change and are im
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 
 from cluster import metrics, wire
+from cluster.bound import BoundPod, bound_pod
 from cluster.clock import Clock
-from cluster.demands import allocatable_of, amounts_of, traits_of
+from cluster.demands import allocatable_of, traits_of
+from cluster.images import NodeImage
+from cluster.records import NodeRecord
+from cluster.sizes import ReportedSizes, SizeObserver
 from cluster.tenancy import Tenancy
-from cluster.translation import (
-    flaw_of,
-    images_in_use,
-    installer,
-    is_finished,
-    is_installer,
-    is_starting,
-    node_facts,
-    pod_needs,
-    sized_images,
-)
-from model.errors import InvalidInput
+from cluster.translation import flaw_of, node_facts
 from model.nodes import NodeFacts
 from model.requirements import NodeTraits
-from model.resources import Amounts, room
 
 log = logging.getLogger(__name__)
 
 BindingObserver = Callable[[wire.Pod], None]
-
-
-class _NodeRecord:
-    """A node as its sources tell it; they are joined when somebody asks after a change.
-
-    The sources come in any order: pods and events may be known before their node. Events stand by their key, with the
-    instant they were last seen.
-    """
-
-    __slots__ = (
-        *("allocatable", "containerd_starts", "free", "joined", "object_facts"),
-        *("flaw", "pods", "sandbox_failures", "sizes", "traits"),
-    )
-
-    def __init__(self) -> None:
-        self.object_facts: NodeFacts | None = None
-        self.sizes: dict[str, int] = {}
-        self.pods: dict[str, wire.Pod] = {}
-        self.sandbox_failures: dict[str, float] = {}
-        self.containerd_starts: dict[str, float] = {}
-        self.flaw = ""
-        self.traits: NodeTraits | None = None
-        self.allocatable: dict[str, int] = {}
-        self.free: dict[str, int] | None = None
-        self.joined: NodeFacts | None = None
-
-    def free_now(self) -> dict[str, int]:
-        if self.free is None:
-            self.free = room(self.allocatable, (_amounts(pod) for pod in self.pods.values()))
-        return self.free
-
-    @property
-    def is_empty(self) -> bool:
-        return self.object_facts is None and not (self.pods or self.sandbox_failures or self.containerd_starts)
 
 
 class Fleet:
@@ -78,14 +35,12 @@ class Fleet:
     def __init__(self, clock: Clock, tenancy: Tenancy, complaint: Callable[[], str | None] | None = None) -> None:
         self.ready = complaint or tenancy.ready
         self._clock = clock
-        self._tenancy = tenancy
-        self._records: dict[str, _NodeRecord] = {}
-        self._sizes: dict[tuple[str, str], dict[int, int]] = {}
-        self._largest: dict[tuple[str, str], int] = {}
+        self._records: dict[str, NodeRecord] = {}
+        self._bound: dict[str, BoundPod] = {}
+        self._sizes = ReportedSizes()
         self._observers: list[BindingObserver] = []
         self._change_observers: list[Callable[[], None]] = []
         self._node_observers: list[Callable[[str], None]] = []
-        self._size_observers: list[Callable[[str, str], None]] = []
 
     def has(self, name: str) -> bool:
         """Whether a Node of that name exists."""
@@ -99,11 +54,7 @@ class Fleet:
     def node(self, name: str) -> NodeFacts | None:
         """The facts of a node; None where no Node of that name exists."""
         record = self._records.get(name)
-        if record is None or record.object_facts is None:
-            return None
-        if record.joined is None:
-            record.joined = self._join(record, record.object_facts)
-        return record.joined
+        return None if record is None else record.facts()
 
     def nodes(self) -> Iterator[NodeFacts]:
         return (facts for name in list(self._records) if (facts := self.node(name)) is not None)
@@ -121,13 +72,13 @@ class Fleet:
         record = self._records.get(name)
         return {} if record is None else record.free_now()
 
-    def pods_on(self, name: str) -> list[wire.Pod]:
+    def pods_on(self, name: str) -> list[BoundPod]:
         record = self._records.get(name)
         return list(record.pods.values()) if record else []
 
     def bytes_of(self, image: str, architecture: str) -> int | None:
         """The largest size that a node of the architecture reports for an image, in bytes."""
-        return self._largest.get((image, architecture))
+        return self._sizes.bytes_of(image, architecture)
 
     def on_binding(self, observer: BindingObserver) -> None:
         """Call `observer` with each pod that is seen to be bound (not with those that were when we began)."""
@@ -141,32 +92,34 @@ class Fleet:
         """The same with the name of the node, at once and each time: an observer notes it and looks later."""
         self._node_observers.append(observer)
 
-    def on_size_change(self, observer: Callable[[str, str], None]) -> None:
+    def on_size_change(self, observer: SizeObserver) -> None:
         """Call `observer` with image and architecture whenever `bytes_of` them has become something else."""
-        self._size_observers.append(observer)
+        self._sizes.observers.append(observer)
 
     def node_changed(self, old: wire.Node | None, new: wire.Node | None) -> None:
         name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
-        record = self._records.setdefault(name, _NodeRecord())
+        record = self._record(name)
         previous = record.object_facts
         record.object_facts = node_facts(new, self._clock) if new else None
         record.traits = traits_of(new) if new else None
         record.allocatable = allocatable_of(new) if new else {}
         self._note_flaw(record, new)
-        self._report_sizes(record, previous, new)
+        self._report_images(record, previous, tuple(new.status.images) if new else ())
         self._touch(name, record)
         self._drop_if_empty(name)
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
-        """Keep the pod under its node; an unbound pod is nobody's."""
-        if old is not None and (new is None or new.spec.node_name != old.spec.node_name):
-            self._take_pod(old)
+        """Keep the pod under its node; an unbound pod is nobody's. Of `old` only the name is asked for."""
+        was = self._bound.pop((new or old).metadata.key, None)  # type: ignore[union-attr] # one of the two at least
+        if was is not None and (new is None or new.spec.node_name != was.node):
+            self._take_pod(was)
         if new is None or not new.spec.node_name:
             return
-        record = self._records.setdefault(new.spec.node_name, _NodeRecord())
-        record.pods[new.metadata.key] = new
-        self._touch(new.spec.node_name, record)
-        if old is not None and not old.spec.node_name:
+        pod = bound_pod(new, self._clock)
+        record = self._record(pod.node)
+        self._bound[pod.key] = record.pods[pod.key] = pod
+        self._touch(pod.node, record)
+        if old is not None and was is None:
             for observer in self._observers:
                 observer(new)
 
@@ -177,7 +130,7 @@ class Fleet:
         self._event_changed(old, new, lambda record: record.containerd_starts)
 
     def _event_changed(
-        self, old: wire.Event | None, new: wire.Event | None, seen_on: Callable[[_NodeRecord], dict[str, float]]
+        self, old: wire.Event | None, new: wire.Event | None, seen_on: Callable[[NodeRecord], dict[str, float]]
     ) -> None:
         if old is not None and (record := self._records.get(_node_of(old))) is not None:
             seen_on(record).pop(old.metadata.key, None)
@@ -186,18 +139,36 @@ class Fleet:
         if new is None or not (name := _node_of(new)):
             return
         if (instant := self._clock.instant(new.last_seen)) is not None:
-            record = self._records.setdefault(name, _NodeRecord())
+            record = self._record(name)
             seen_on(record)[new.metadata.key] = instant
             self._touch(name, record)
 
-    def _take_pod(self, pod: wire.Pod) -> None:
-        record = self._records.get(pod.spec.node_name)
-        if record is not None:
-            record.pods.pop(pod.metadata.key, None)
-            self._touch(pod.spec.node_name, record)
-            self._drop_if_empty(pod.spec.node_name)
+    def _record(self, name: str) -> NodeRecord:
+        record = self._records.get(name)
+        if record is None:
+            record = self._records[name] = NodeRecord()
+        return record
 
-    def _note_flaw(self, record: _NodeRecord, node: wire.Node | None) -> None:
+    def _take_pod(self, pod: BoundPod) -> None:
+        record = self._records[pod.node]
+        del record.pods[pod.key]
+        self._touch(pod.node, record)
+        self._drop_if_empty(pod.node)
+
+    def _report_images(self, record: NodeRecord, previous: NodeFacts | None, images: tuple[NodeImage, ...]) -> None:
+        """Count what is new before what is gone, so that a size which others report is never gone in between."""
+        architecture = record.object_facts.architecture if record.object_facts else ""
+        was = previous.architecture if previous else ""
+        if (architecture, images) == (was, record.images):
+            return
+        before, after = set(record.images), set(images)
+        if before and architecture == was:
+            before, after = before - after, after - before
+        self._sizes.add(architecture, after)
+        self._sizes.remove(was, before)
+        record.images = images
+
+    def _note_flaw(self, record: NodeRecord, node: wire.Node | None) -> None:
         """Log and count a node whose report cannot be believed, when it begins to be so, not at each heartbeat."""
         flaw = flaw_of(node) if node else ""
         if node is not None and flaw and flaw != record.flaw:
@@ -205,8 +176,8 @@ class Fleet:
             log.warning("node %s: %s; taken as unknown", node.metadata.name, flaw)
         record.flaw = flaw
 
-    def _touch(self, name: str, record: _NodeRecord) -> None:
-        record.joined = record.free = None
+    def _touch(self, name: str, record: NodeRecord) -> None:
+        record.touch()
         for node_observer in self._node_observers:
             node_observer(name)
         for observer in self._change_observers:
@@ -216,73 +187,8 @@ class Fleet:
         if self._records[name].is_empty:
             del self._records[name]
 
-    def _report_sizes(self, record: _NodeRecord, previous: NodeFacts | None, new: wire.Node | None) -> None:
-        sizes = dict(sized_images(new)) if new else {}
-        architecture = record.object_facts.architecture if record.object_facts else ""
-        was = previous.architecture if previous else ""
-        for image, size in record.sizes.items():
-            if architecture != was or sizes.get(image) != size:
-                self._count_report(image, was, size, -1)
-        for image, size in sizes.items():
-            if architecture != was or record.sizes.get(image) != size:
-                self._count_report(image, architecture, size, 1)
-        record.sizes = sizes
-
-    def _count_report(self, image: str, architecture: str, size: int, more: int) -> None:
-        """One node more, or one less, that reports a size of an image. Of each there are few different ones."""
-        key = image, architecture
-        reports = self._sizes.setdefault(key, {})
-        reports[size] = reports.get(size, 0) + more
-        if reports[size] > 1:
-            return
-        if not reports[size]:
-            del reports[size]
-        largest = max(reports, default=None)
-        if largest == self._largest.get(key):
-            return
-        if largest is None:
-            del self._sizes[key], self._largest[key]
-        else:
-            self._largest[key] = largest
-        for observer in self._size_observers:
-            observer(image, architecture)
-
-    def _join(self, record: _NodeRecord, facts: NodeFacts) -> NodeFacts:
-        alive = [pod for pod in record.pods.values() if not is_finished(pod)]
-        is_listed_whole = facts.images_reported and facts.smallest_reported_bytes is None
-        # What finished pods used is likely there still; where the node lists all that it has, the list knows better.
-        witnesses = alive if is_listed_whole else record.pods.values()
-        images = facts.images.union(*(images_in_use(pod) for pod in witnesses))
-        starting = [pod for pod in alive if is_starting(pod)]
-        wanted = {image for pod in starting for image in pod_needs(pod, self._tenancy.handler_of).images}
-        installers = [installer(pod, self._clock) for pod in alive if is_installer(pod)]
-        return replace(
-            facts,
-            images=images,
-            starting=float(len(starting)),
-            pulling=frozenset(wanted - images),
-            installer=max(installers, key=lambda item: item.created, default=None),
-            sandbox_failed=_last_since(facts.created, record.sandbox_failures.values()),
-            containerd_restarted=_last_since(
-                facts.created, record.containerd_starts.values(), facts.containerd_restarted
-            ),
-        )
-
-
-def _amounts(pod: wire.Pod) -> Amounts:
-    """What a bound pod takes; nothing once it is finished, or where its quantities cannot be read."""
-    try:
-        return () if is_finished(pod) else amounts_of(pod)
-    except InvalidInput:
-        return ()
-
 
 def _node_of(event: wire.Event) -> str:
     """The node an event tells of; empty where it names none."""
     subject = event.involved_object
     return event.source.host or (subject.name if subject.kind == "Node" else "")
-
-
-def _last_since(created: float, instants: Iterable[float], other: float | None = None) -> float | None:
-    """The last of the instants; those before the node's creation tell of a former node of its name."""
-    return max((instant for instant in (*instants, other) if instant is not None and instant >= created), default=None)

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 
 from cluster import wire
+from cluster.bound import outline
 from cluster.client import ApiClient
 from cluster.clock import Clock
 from cluster.fleet import Fleet
@@ -26,8 +27,10 @@ NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
 PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile)
 RUNTIME_CLASSES: Final = Resource("runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass)
 LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease)
-NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node)
-PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document)
+NODES: Final = Resource(
+    "nodes", "/api/v1/nodes", wire.Node, outline=lambda node: wire.Node(metadata=node.metadata.outline())
+)
+PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document, outline=outline)
 SANDBOX_FAILURES: Final = Resource(
     "sandboxfailures",
     "/api/v1/events",
@@ -103,6 +106,11 @@ class Snapshot:
                 if reflector.refusal is not None:
                     raise reflector.refusal
                 await _either(reflector.synced, REFUSAL_LOOK_SECONDS)
+
+    async def whole(self) -> None:
+        """Wait until every collection that the snapshot is judged by was read once, however long that takes."""
+        for reflector in self._judged:
+            await reflector.synced.wait()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[Snapshot]:

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from cluster import wire
 from cluster.clock import Clock
+from cluster.images import LARGEST_IMAGE_BYTES, NodeImage
 from model import names
 from model.images import canonical_image
 from model.nodes import REPORTED_IMAGES_LIMIT, NodeFacts, RuntimeInstaller
 from model.pods import PodNeeds, needs
 
-LARGEST_IMAGE_BYTES: Final = 10**15
-"""A size beyond a petabyte, or a negative one, is a mistake of the reporter's and taken as unknown."""
-
+_STATUSES: Final = {"True": True, "False": False}
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
 
 
 def condition(conditions: Iterable[wire.Condition], kind: str) -> wire.Condition | None:
-    return next((item for item in conditions if item.type == kind), None)
+    for item in conditions:
+        if item.type == kind:
+            return item
+    return None
 
 
 def is_true(conditions: Iterable[wire.Condition], kind: str) -> bool | None:
     """The status of a condition; None where it is absent or Unknown."""
     found = condition(conditions, kind)
-    return {"True": True, "False": False}.get(found.status) if found else None
+    return _STATUSES.get(found.status) if found else None
 
 
 def node_facts(node: wire.Node, clock: Clock) -> NodeFacts:
-    """What the Node object alone tells; pods and events add to it in the snapshot."""
+    """What the Node object alone tells but for its images (`names_of`); pods and events add to it in the snapshot."""
     metadata, status = node.metadata, node.status
     labels = metadata.labels
     handlers = status.runtime_handlers
@@ -45,30 +47,21 @@ def node_facts(node: wire.Node, clock: Clock) -> NodeFacts:
         kata_label=labels.get(names.KATA_LABEL),
         kata_labelled=_kata_labelled(metadata, clock),
         containerd_restarted=clock.instant(metadata.annotations.get(names.RUNTIME_RESTARTED_ANNOTATION)),
-        images=frozenset(name for item in status.images for name in image_names(item)),
         smallest_reported_bytes=_smallest_bytes(status.images) if is_cut_off else None,
         images_reported=bool(status.images),
     )
 
 
-def image_names(image: wire.NodeImage) -> Iterable[str]:
-    """Canonical names of a reported image; `<none>` stands for what has lost its name."""
-    return (sys.intern(canonical_image(name)) for name in image.names or () if "<none>" not in name)
-
-
-def sized_images(node: wire.Node) -> Iterable[tuple[str, int]]:
-    """Each name that the node reports, with its size where that is believable."""
-    for item in node.status.images:
-        if _is_believable(item):
-            for name in image_names(item):
-                yield name, item.size_bytes
+def names_of(images: Iterable[NodeImage], *others: Iterable[str]) -> frozenset[str]:
+    """The names of reported images, and other names. Copied from a set, which takes half the room of one that grew."""
+    return frozenset(set().union(*[image.names for image in images], *others))
 
 
 def flaw_of(node: wire.Node) -> str:
     """What of a node's report cannot be believed; empty where nothing stands out."""
     if not node.status.conditions and not node.status.node_info.architecture:
         return "it has no status"
-    if any(not 0 <= item.size_bytes <= LARGEST_IMAGE_BYTES for item in node.status.images):
+    if any(image.is_impossible for image in node.status.images if not image.believed_bytes):
         return "it reports images of impossible sizes"
     return ""
 
@@ -76,13 +69,19 @@ def flaw_of(node: wire.Node) -> str:
 def pod_needs(pod: wire.Pod, handler_of: Callable[[str | None], str]) -> PodNeeds:
     """The pod's demand. A kubelet mounts image volumes first, then starts init containers, then the others."""
     spec = pod.spec
-    references = [volume.image.reference for volume in spec.volumes if volume.image and volume.image.reference]
-    references += [container.image for container in (*spec.init_containers, *spec.containers) if container.image]
-    images = tuple(sys.intern(canonical_image(reference)) for reference in references)
+    images = wanted_images(pod)
     return needs(handler_of(spec.runtime_class_name), images, has_init_containers=bool(spec.init_containers))
 
 
-def images_in_use(pod: wire.Pod) -> Iterable[str]:
+def wanted_images(pod: wire.Pod) -> tuple[str, ...]:
+    """The canonical names of what the pod needs pulled, in that order, with repeats."""
+    spec = pod.spec
+    references = [volume.image.reference for volume in spec.volumes if volume.image and volume.image.reference]
+    references += [container.image for container in (*spec.init_containers, *spec.containers) if container.image]
+    return tuple([sys.intern(canonical_image(reference)) for reference in references])
+
+
+def images_in_use(pod: wire.Pod) -> Iterator[str]:
     """Images of the containers that run or ran in a pod: one that runs proves their presence on its node."""
     statuses = {item.name: item for item in (*pod.status.init_container_statuses, *pod.status.container_statuses)}
     for container in (*pod.spec.init_containers, *pod.spec.containers):
@@ -139,13 +138,9 @@ def _readiness(conditions: Iterable[wire.Condition]) -> bool | None:
     return found.status == "True" if found else None
 
 
-def _is_believable(image: wire.NodeImage) -> bool:
-    return 0 < image.size_bytes <= LARGEST_IMAGE_BYTES
-
-
-def _smallest_bytes(images: Iterable[wire.NodeImage]) -> int:
+def _smallest_bytes(images: Sequence[NodeImage]) -> int:
     """Where no size can be believed, any image may be among those that were cut off."""
-    return min((image.size_bytes for image in images if _is_believable(image)), default=LARGEST_IMAGE_BYTES)
+    return min(filter(None, [image.believed_bytes for image in images]), default=LARGEST_IMAGE_BYTES)
 
 
 def _kata_labelled(metadata: wire.Metadata, clock: Clock) -> float | None:

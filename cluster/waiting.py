@@ -7,8 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-import msgspec
-
 from cluster import wire
 from cluster.clock import Clock
 from cluster.translation import is_finished
@@ -32,10 +30,10 @@ def waits(pod: wire.Pod) -> bool:
     return has_our_gate(pod) or bool(pod.status.nominated_node_name)
 
 
-def keep_document(pod: wire.Pod, raw: msgspec.Raw) -> None:
+def keep_document(pod: wire.Pod, read: Callable[[], bytes]) -> None:
     """Of a pod that waits, which is to be written back whole, keep the JSON."""
     if waits(pod):
-        pod.document = bytes(raw)
+        pod.document = read()
 
 
 class WaitingPods:

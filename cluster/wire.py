@@ -6,10 +6,12 @@ be decoded whole can still be known by its name (`bare`), with everything about 
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import sys
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from cluster.images import NodeImage, node_image
 from model import names
 
 
@@ -56,12 +58,22 @@ class Metadata(_Wire):
     deletion_timestamp: str | None = None
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
-    owner_references: list[OwnerReference] = msgspec.field(default_factory=list)
-    managed_fields: list[ManagedFields] = msgspec.field(default_factory=list)
+    owner_references: tuple[OwnerReference, ...] = ()
+    managed_fields: tuple[ManagedFields, ...] = ()
 
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def outline(self) -> Metadata:
+        """Which object it was, in which version."""
+        return Metadata(
+            self.name, sys.intern(self.namespace), self.uid, self.resource_version, labels=_NONE, annotations=_NONE
+        )
+
+
+_NONE: dict[str, str] = {}
+"""Shared by all outlines; never written to."""
 
 
 class Object(_Wire):
@@ -70,16 +82,14 @@ class Object(_Wire):
     metadata: Metadata
 
 
+T = TypeVar("T", bound=Object)
+
+
 class Condition(_Wire):
     type: str = ""
     status: str = ""
     reason: str = ""
     message: str = ""
-
-
-class NodeImage(_Wire):
-    names: list[str] | None = None
-    size_bytes: int = 0
 
 
 class RuntimeHandler(_Wire):
@@ -97,16 +107,24 @@ class NodeSystemInfo(_Wire):
 
 
 class NodeStatus(_Wire):
-    conditions: list[Condition] = msgspec.field(default_factory=list)
-    images: list[NodeImage] = msgspec.field(default_factory=list)
+    """`images` is what `reported_images` come to: entries that many nodes report alike are read once and shared."""
+
+    conditions: tuple[Condition, ...] = ()
+    reported_images: list[msgspec.Raw] = msgspec.field(name="images", default_factory=list)
+    images: list[NodeImage] = msgspec.field(name="-", default_factory=list)
     runtime_handlers: list[RuntimeHandler] | None = None
     node_info: NodeSystemInfo = msgspec.field(default_factory=NodeSystemInfo)
     allocatable: dict[str, str] = msgspec.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.reported_images:
+            self.images = [node_image(bytes(entry)) for entry in self.reported_images]
+            self.reported_images = []
+
 
 class NodeSpec(_Wire):
     unschedulable: bool = False
-    taints: list[Taint] = msgspec.field(default_factory=list)
+    taints: tuple[Taint, ...] = ()
 
 
 class Node(Object):
@@ -127,7 +145,7 @@ class Container(_Wire):
     image: str = ""
     resources: Requests = msgspec.field(default_factory=Requests)
     restart_policy: str = ""
-    ports: list[ContainerPort] = msgspec.field(default_factory=list)
+    ports: tuple[ContainerPort, ...] = ()
 
 
 class ImageVolumeSource(_Wire):
@@ -150,21 +168,21 @@ class Toleration(_Wire):
 class SelectorRequirement(_Wire):
     key: str = ""
     operator: str = ""
-    values: list[str] = msgspec.field(default_factory=list)
+    values: tuple[str, ...] = ()
 
 
 class LabelSelector(_Wire):
     match_labels: dict[str, str] = msgspec.field(default_factory=dict)
-    match_expressions: list[SelectorRequirement] = msgspec.field(default_factory=list)
+    match_expressions: tuple[SelectorRequirement, ...] = ()
 
 
 class NodeSelectorTerm(_Wire):
-    match_expressions: list[SelectorRequirement] = msgspec.field(default_factory=list)
-    match_fields: list[SelectorRequirement] = msgspec.field(default_factory=list)
+    match_expressions: tuple[SelectorRequirement, ...] = ()
+    match_fields: tuple[SelectorRequirement, ...] = ()
 
 
 class NodeSelector(_Wire):
-    node_selector_terms: list[NodeSelectorTerm] = msgspec.field(default_factory=list)
+    node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
 
 
 class PreferredNodeTerm(_Wire):
@@ -174,15 +192,15 @@ class PreferredNodeTerm(_Wire):
 
 class NodeAffinity(_Wire):
     required: NodeSelector | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
-    preferred: list[PreferredNodeTerm] = msgspec.field(
-        name="preferredDuringSchedulingIgnoredDuringExecution", default_factory=list
+    preferred: tuple[PreferredNodeTerm, ...] = msgspec.field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default=()
     )
 
 
 class PodAffinityTerm(_Wire):
     topology_key: str = ""
     label_selector: LabelSelector | None = None
-    namespaces: list[str] = msgspec.field(default_factory=list)
+    namespaces: tuple[str, ...] = ()
     namespace_selector: LabelSelector | None = None
 
 
@@ -192,11 +210,11 @@ class WeightedPodAffinityTerm(_Wire):
 
 
 class PodAffinity(_Wire):
-    required: list[PodAffinityTerm] = msgspec.field(
-        name="requiredDuringSchedulingIgnoredDuringExecution", default_factory=list
+    required: tuple[PodAffinityTerm, ...] = msgspec.field(
+        name="requiredDuringSchedulingIgnoredDuringExecution", default=()
     )
-    preferred: list[WeightedPodAffinityTerm] = msgspec.field(
-        name="preferredDuringSchedulingIgnoredDuringExecution", default_factory=list
+    preferred: tuple[WeightedPodAffinityTerm, ...] = msgspec.field(
+        name="preferredDuringSchedulingIgnoredDuringExecution", default=()
     )
 
 
@@ -222,18 +240,18 @@ class PodSpec(_Wire):
     scheduling_gates: list[SchedulingGate] = msgspec.field(default_factory=list)
     runtime_class_name: str | None = None
     scheduler_name: str = ""
-    containers: list[Container] = msgspec.field(default_factory=list)
-    init_containers: list[Container] = msgspec.field(default_factory=list)
-    volumes: list[Volume] = msgspec.field(default_factory=list)
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
     node_selector: dict[str, str] = msgspec.field(default_factory=dict)
     affinity: Affinity | None = None
-    tolerations: list[Toleration] = msgspec.field(default_factory=list)
-    topology_spread_constraints: list[TopologySpreadConstraint] = msgspec.field(default_factory=list)
+    tolerations: tuple[Toleration, ...] = ()
+    topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
     priority: int = 0
     preemption_policy: str = ""
     overhead: dict[str, str] = msgspec.field(default_factory=dict)
     resources: Requests = msgspec.field(default_factory=Requests)
-    resource_claims: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    resource_claims: tuple[dict[str, Any], ...] = ()
 
 
 class ContainerStateRunning(_Wire):
@@ -261,9 +279,9 @@ class ContainerStatus(_Wire):
 class PodStatus(_Wire):
     phase: str = ""
     nominated_node_name: str = ""
-    conditions: list[Condition] = msgspec.field(default_factory=list)
-    container_statuses: list[ContainerStatus] = msgspec.field(default_factory=list)
-    init_container_statuses: list[ContainerStatus] = msgspec.field(default_factory=list)
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
 
 
 class Pod(Object):
@@ -327,8 +345,21 @@ class Event(Object):
 
 
 class WatchEvent(_Wire):
+    """Any event, its object unread."""
+
     type: str
     object: msgspec.Raw
+
+
+class ObjectEvent(_Wire, Generic[T]):
+    """An event read together with its object."""
+
+    type: str
+    object: T
+
+
+def event_decoder(kind: type[T]) -> msgspec.json.Decoder[ObjectEvent[T]]:
+    return msgspec.json.Decoder(ObjectEvent[kind])  # type: ignore[valid-type] # a class that is known at run time only
 
 
 class ListMetadata(_Wire):
@@ -348,8 +379,6 @@ class Status(_Wire):
     reason: str = ""
     code: int = 0
 
-
-T = TypeVar("T", bound=Object)
 
 _OBJECT = msgspec.json.Decoder(Object)
 

@@ -22,6 +22,7 @@ from model.errors import InvalidRequest
 from serving.answers import answering
 from serving.connections import seconds_in_hand
 from serving.requests import read_json
+from serving.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,14 @@ def build_app(
     scheduling: Scheduling, *, waited: Callable[[web.BaseRequest], float] = seconds_in_hand
 ) -> web.Application:
     """`waited` tells for how many seconds a request has been in hand."""
-    lists = AskedLists(decode_names)
+    lists, turns = AskedLists(decode_names), Turns()
 
     async def read(request: web.Request) -> tuple[wire.Pod, AskedNodes]:
+        body = await read_json(request)
+        await turns.mine()
         if waited(request) > OVERDUE_SECONDS:
             raise InvalidRequest("there are more requests than can be answered", status=503, reason="overload")
-        pod, raw = decode_args(await read_json(request))
+        pod, raw = decode_args(body)
         return pod, lists.get(raw)
 
     async def filter_nodes(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from extender.preparation import Preparation
-from extender.pulls import Pulls
+from extender.pulls import Groups, Pulls
 from extender.roster import Floats, Roster, Rows
 from model.nodes import NodeFacts
 from model.pods import PodNeeds
@@ -22,7 +22,7 @@ from model.score import STEPS_SECONDS
 from model.terms import ImageSizes, application_term, init_term, ready_term, sandbox_term
 
 KINDS_REMEMBERED: Final = 128
-"""Kinds of pods whose columns are kept; each takes 8 bytes for each node."""
+"""Kinds of pods whose columns are kept; each takes 16 bytes for each node."""
 
 PREPARATIONS_REMEMBERED: Final = 32
 """Pairs of profile and handler; each takes 72 bytes for each node."""
@@ -76,6 +76,7 @@ class Outlooks:
         self._roster = roster
         self._sizes = sizes
         self._outlooks: LRUCache[tuple[str, PodNeeds], Outlook] = LRUCache(KINDS_REMEMBERED)
+        self._groups: LRUCache[PodNeeds, Groups] = LRUCache(KINDS_REMEMBERED)
         self._preparations: LRUCache[tuple[str, str], tuple[ProfileSpec, Preparation]] = LRUCache(
             PREPARATIONS_REMEMBERED
         )
@@ -84,11 +85,17 @@ class Outlooks:
         key = profile.name, needs
         outlook = self._outlooks.get(key)
         if outlook is None or outlook.profile is not profile.spec:
-            pulls = Pulls(self._roster, self._sizes, needs, profile.spec)
+            pulls = Pulls(self._groups_for(needs), self._sizes, needs, profile.spec)
             preparation = self.preparation(needs.handler, profile)
             outlook = Outlook(self._roster, needs, profile.spec, preparation, pulls)
             self._outlooks[key] = outlook
         return outlook
+
+    def _groups_for(self, needs: PodNeeds) -> Groups:
+        groups = self._groups.get(needs)
+        if groups is None:
+            groups = self._groups[needs] = Groups(self._roster, self._sizes, needs)
+        return groups
 
     def preparation(self, handler: str, profile: TenantProfile) -> Preparation:
         key = profile.name, handler

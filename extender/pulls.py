@@ -1,50 +1,69 @@
-"""The seconds that the images of one pod's needs take on each node: the pull term, by row."""
+"""The seconds that the images of one pod's needs take on each node: the pull term, by row.
+
+Few nodes are different to the pulls of one pod. So rows are put into groups first, whatever the profile, and the term
+is worked out for a group: after a change of the profile that is a handful of terms for thousands of nodes.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Final
 
 import numpy as np
 
-from extender.roster import Floats, Roster
+from extender.roster import Floats, Roster, Rows
 from model.nodes import NodeFacts
 from model.pods import PodNeeds
 from model.profiles import ProfileSpec
 from model.terms import ImageSizes, pull_term
 
+NO_GROUP: Final = 0
+"""The group of rows that are no node's."""
+
+SPARE_GROUPS: Final = 64
+"""Groups that nodes have left stay until there are so many more than twice those that were needed at first."""
+
 _Reported = dict[str, list[int | None]]
 """By architecture the sizes of a pod's images, in their order."""
 
 
-class Pulls:
-    """The column for one pod's needs and one profile. It changes with facts and sizes, never with the clock."""
+class Groups:
+    """The rows by how they look to the pull term of one pod's needs. They change with facts and sizes only."""
 
-    def __init__(self, roster: Roster, sizes: ImageSizes, needs: PodNeeds, profile: ProfileSpec) -> None:
+    def __init__(self, roster: Roster, sizes: ImageSizes, needs: PodNeeds) -> None:
         self.evaluated = 0
-        """How often a row was worked out."""
+        """How often a row was put into its group."""
+
+        self.epoch = 0
+        """Counts how often groups were given new numbers."""
+
+        self.revision = 0
+        """Changes whenever `of_row` or `nodes` do."""
+
         self._roster = roster
         self._sizes = sizes
-        self._needs = needs
-        self._profile = profile
-        self._images = frozenset(needs.images)
+        self._images = needs.images
+        self._needed = frozenset(needs.images)
         self._read = -1
-        self._start_over({})
+        self._most = SPARE_GROUPS
+        self._start_over(self._report())
 
-    def up_to_date(self) -> Floats:
-        """The column; it is valid until the next call."""
-        roster = self._roster
-        reported = self._report()
-        if reported != self._reported or len(self._seconds) != roster.capacity:
+    def catch_up(self) -> None:
+        """Take in what has changed."""
+        roster, reported = self._roster, self._report()
+        if reported != self._reported or len(self.of_row) != roster.capacity or len(self.nodes) > self._most:
             self._start_over(reported)
         changed = roster.pull_changes.since(self._read)
         self._read = roster.pull_changes.end
-        alike: dict[tuple[object, ...], float] = {}
-        for row in roster.known() if changed is None else changed:
+        rows = roster.known() if changed is None else changed
+        for row in rows:
             node = roster.facts[row]
             if node is not None:
                 self.evaluated += 1
-                self._seconds[row] = self._on(node, alike)
-        return self._seconds
+                self.of_row[row] = self._group_of(node)
+        self.revision += bool(rows)
+        if changed is None:
+            self._most = 2 * len(self.nodes) + SPARE_GROUPS
 
     def _start_over(self, reported: _Reported) -> None:
         self._reported = reported
@@ -52,26 +71,72 @@ class Pulls:
             architecture: sorted(size for size in sizes if size is not None) for architecture, sizes in reported.items()
         }
         self._read = -1
-        self._seconds: Floats = np.zeros(self._roster.capacity)
+        self._most = SPARE_GROUPS
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self.nodes: list[NodeFacts] = [NodeFacts("")]
+        """Of each group what the term reads of its nodes."""
+
+        self.of_row: Rows = np.full(self._roster.capacity, NO_GROUP, np.intp)
+        self.epoch += 1
 
     def _report(self) -> _Reported:
-        sizes, images = self._sizes, self._needs.images
+        sizes, images = self._sizes, self._images
         return {
             architecture: [sizes.bytes_of(image, architecture) for image in images]
             for architecture in self._roster.architectures
         }
 
-    def _on(self, node: NodeFacts, alike: dict[tuple[object, ...], float]) -> float:
-        """The pull term, worked out once for nodes that look the same to it.
-
-        Of a report that is cut off, it reads no more than which of our images' sizes exceed the smallest reported.
-        """
-        if self._images <= node.images and not self._profile.peer_pods.enabled:
-            return 0.0
+    def _group_of(self, node: NodeFacts) -> int:
+        """Of a report that is cut off, the term reads no more than which of our images' sizes exceed its smallest."""
         architecture, smallest = node.architecture, node.smallest_reported_bytes
         rank = None if smallest is None else bisect_right(self._sorted[architecture], smallest)
-        key = architecture, rank, node.images_reported, node.pulling, self._images - node.images
-        seconds = alike.get(key)
-        if seconds is None:
-            seconds = alike[key] = pull_term(self._needs, node, self._profile, self._sizes).seconds
-        return seconds
+        there = self._needed & node.images
+        pulled = frozenset([(image, self._sizes.bytes_of(image, architecture)) for image in node.pulling])
+        key = architecture, rank, node.images_reported, pulled, there
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self.nodes)
+            self.nodes.append(
+                NodeFacts(
+                    "",
+                    architecture,
+                    images=there,
+                    smallest_reported_bytes=smallest,
+                    images_reported=node.images_reported,
+                    pulling=node.pulling,
+                )
+            )
+        return number
+
+
+class Pulls:
+    """The column for one pod's needs and one profile."""
+
+    def __init__(self, groups: Groups, sizes: ImageSizes, needs: PodNeeds, profile: ProfileSpec) -> None:
+        self._groups = groups
+        self._sizes = sizes
+        self._needs = needs
+        self._profile = profile
+        self._epoch = -1
+        self._revision = -1
+        self._by_group: list[float] = []
+        self._column: Floats = np.zeros(0)
+
+    @property
+    def evaluated(self) -> int:
+        """How often a row was looked at."""
+        return self._groups.evaluated
+
+    def up_to_date(self) -> Floats:
+        """The column; it is valid until the next call."""
+        groups = self._groups
+        groups.catch_up()
+        if (groups.epoch, groups.revision) == (self._epoch, self._revision):
+            return self._column
+        if groups.epoch != self._epoch:
+            self._by_group = [0.0]
+        for node in groups.nodes[len(self._by_group) :]:
+            self._by_group.append(pull_term(self._needs, node, self._profile, self._sizes).seconds)
+        self._epoch, self._revision = groups.epoch, groups.revision
+        self._column = np.array(self._by_group)[groups.of_row]
+        return self._column

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -91,7 +92,7 @@ async def _listed(client: ApiClient) -> AsyncIterator[wire.Pod]:
         page = msgspec.json.decode(await client.get_bytes("/api/v1/pods", **query), type=wire.ObjectList)
         for raw in page.items:
             pod = msgspec.json.decode(raw, type=wire.Pod)
-            keep_document(pod, raw)
+            keep_document(pod, partial(bytes, raw))
             if has_our_gate(pod):
                 yield pod
         token = page.metadata.continue_token

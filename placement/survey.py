@@ -77,7 +77,7 @@ class Survey:
     def is_preempted_for(self, pod: wire.Pod, name: str) -> bool:
         """Whether pods of lower priority are on their way off the node."""
         others = self._snapshot.fleet.pods_on(name)
-        return any(item.metadata.deletion_timestamp and item.spec.priority < pod.spec.priority for item in others)
+        return any(item.is_leaving and item.priority < pod.spec.priority for item in others)
 
     def _profile(self, pod: wire.Pod) -> TenantProfile:
         name = pod.metadata.annotations.get(names.PROFILE_ANNOTATION, "")
@@ -101,8 +101,8 @@ class Survey:
         if not selectors:
             return {}
         fleet = self._snapshot.fleet
-        bound = ((node.name, pod) for node in fleet.nodes() for pod in fleet.pods_on(node.name))
-        return census(((name, identity_of(pod)) for name, pod in chain(bound, nominated)), selectors)
+        bound = ((node.name, pod.identity) for node in fleet.nodes() for pod in fleet.pods_on(node.name))
+        return census(chain(bound, ((name, identity_of(pod)) for name, pod in nominated)), selectors)
 
 
 def _amounts(pod: wire.Pod) -> Amounts:

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from cluster.access import Access
-from cluster.watching import lines
+from cluster.watching import batches, lines
 from lab.commandlines import LOOPBACK
 
 Passing = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
@@ -123,7 +123,7 @@ def cutting(offsets: Callable[[], int]) -> Passing:
 async def doubling(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Every event comes twice; every third comes once more after the one that follows it."""
     late, numbers = b"", itertools.count(1)
-    async for text in lines(chunks):
+    async for text in _lines(chunks):
         yield text + b"\n" + text + b"\n" + late
         late = text + b"\n" if next(numbers) % 3 == 0 and b'"BOOKMARK"' not in text else b""
 
@@ -134,7 +134,7 @@ async def swapping(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
     async def read() -> None:
         try:
-            async for text in lines(chunks):
+            async for text in _lines(chunks):
                 held.put_nowait(text + b"\n")
         finally:
             held.put_nowait(None)
@@ -154,6 +154,12 @@ async def swapping(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for batch in batches(chunks):
+        for text in lines(batch):
+            yield text
 
 
 def _status(code: int) -> dict[str, Any]:

@@ -128,9 +128,11 @@ class WatchPlace:
 
 
 def _contents(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    """Every collection, and what was made of the nodes."""
+    """Every collection, and what was made of nodes and bound pods, of which the collections are outlines."""
     found: dict[str, dict[str, Any]] = {item.resource.name: dict(item.objects) for item in snapshot.reflectors}
-    return {**found, "facts of nodes": {node.name: node for node in snapshot.fleet.nodes()}}
+    offers = {offer[0].name: offer for offer in snapshot.fleet.offers()}
+    bound = {pod.key: pod for name in offers for pod in snapshot.fleet.pods_on(name)}
+    return {**found, "facts and room of nodes": offers, "bound pods": bound}
 
 
 async def cut(place: WatchPlace) -> Finding:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from benchmarks.documents import running_pod
 from benchmarks.world import World
 from cluster.access import Access
 from cluster.client import ApiClient
@@ -62,6 +63,24 @@ async def test_a_changed_node_loses_its_largest_image_and_gets_it_back() -> None
         await until(lambda: images_of(snapshot, world.names[0]) < before)
         await world.change_node(0)
         await until(lambda: images_of(snapshot, world.names[0]) == before)
+
+
+async def test_an_exchanged_node_comes_under_a_new_name_and_the_one_before_goes() -> None:
+    async with followed() as (world, snapshot):
+        await world.exchange_node()
+        await until(lambda: len(snapshot.fleet.names()) == NODES + 1)
+        (first,) = set(snapshot.fleet.names()) - set(world.names)
+        await world.exchange_node()
+        await until(lambda: first not in snapshot.fleet.names() and len(snapshot.fleet.names()) == NODES + 1)
+
+
+async def test_a_pod_comes_and_goes() -> None:
+    async with followed() as (world, snapshot):
+        pod = running_pod(1, ("agent:v1",), world.names[0])
+        await world.tell_pod("ADDED", pod)
+        await until(lambda: len(snapshot.fleet.pods_on(world.names[0])) == 1)
+        await world.tell_pod("DELETED", pod)
+        await until(lambda: not snapshot.fleet.pods_on(world.names[0]))
 
 
 async def test_a_changed_profile_arrives() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster import wire
+from cluster.bound import outline
 from cluster.clock import Clock
 from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
@@ -267,7 +268,7 @@ def picture(fleet: Fleet) -> tuple[Any, ...]:
         for reference in (AGENT, SIDECAR)
         for architecture in ("amd64", "arm64")
     }
-    pods = {name: sorted(item.metadata.key for item in fleet.pods_on(name)) for name in NAMES}
+    pods = {name: sorted(item.key for item in fleet.pods_on(name)) for name in NAMES}
     return {name: fleet.node(name) for name in NAMES}, pods, sizes
 
 
@@ -297,3 +298,12 @@ def test_when_everything_is_gone_the_fleet_keeps_nothing(steps: list[Any]) -> No
         world.step(kind, name, None)
     kept = {name: value for name, value in vars(world.fleet).items() if isinstance(value, dict) and value}
     assert (kept, picture(world.fleet)) == ({}, picture(new_fleet()))
+
+
+def test_of_an_old_pod_nothing_but_its_name_is_needed(fleet: Fleet) -> None:
+    fleet.node_changed(None, node("n2"))
+    fleet.pod_changed(None, pod(on="n1"))
+    fleet.pod_changed(outline(pod(on="n1")), pod(on="n2", uid="successor"))
+    assert (facts_of(fleet).starting, facts_of(fleet, "n2").starting) == (0.0, 1.0)
+    fleet.pod_changed(outline(pod(on="n2")), None)
+    assert fleet.pods_on("n2") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,7 +42,8 @@ class Copies:
         return self.namespaces, self.nodes, self.pods
 
     def _reflector(self, client: ApiClient, resource: Resource[Any]) -> Reflector[Any]:
-        return Reflector(client, resource, lambda _old, _new: self._news.set())
+        """Of whole objects, whatever the snapshot keeps of them."""
+        return Reflector(client, replace(resource, outline=None), lambda _old, _new: self._news.set())
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):

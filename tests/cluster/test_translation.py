@@ -8,17 +8,17 @@ import pytest
 
 from cluster import wire
 from cluster.clock import Clock
+from cluster.images import LARGEST_IMAGE_BYTES
 from cluster.translation import (
-    LARGEST_IMAGE_BYTES,
     flaw_of,
     images_in_use,
     installer,
     is_finished,
     is_installer,
     is_starting,
+    names_of,
     node_facts,
     pod_needs,
-    sized_images,
 )
 from model.names import KATA_LABEL, RUNTIME_RESTARTED_ANNOTATION
 from tests.cluster.objects import CREATED, decoded, image, node, pod, status_of
@@ -79,8 +79,8 @@ def test_the_labels_time_is_that_of_the_field_manager_who_owns_it() -> None:
 
 def test_an_image_is_known_under_each_of_its_names_in_one_spelling() -> None:
     names = [f"nginx@{DIGEST}", "docker.io/library/nginx:latest", "<none>:<none>", "<none>@<none>"]
-    facts = node_facts(node(images=[{"names": names, "sizeBytes": 5}, {"names": None, "sizeBytes": 9}]), CLOCK)
-    assert facts.images == {f"docker.io/library/nginx@{DIGEST}", "docker.io/library/nginx:latest"}
+    reported = node(images=[{"names": names, "sizeBytes": 5}, {"names": None, "sizeBytes": 9}]).status.images
+    assert names_of(reported) == {f"docker.io/library/nginx@{DIGEST}", "docker.io/library/nginx:latest"}
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_a_report_of_50_images_may_be_cut_off_at_the_smallest_believable(
 )
 def test_a_size_that_cannot_be_is_no_size(size: int, kept: bool, absurd: bool) -> None:
     subject = node(images=[image("agent:v1", size)])
-    assert (bool(list(sized_images(subject))), "impossible sizes" in flaw_of(subject)) == (kept, absurd)
+    assert (bool(subject.status.images[0].believed_bytes), "impossible sizes" in flaw_of(subject)) == (kept, absurd)
 
 
 def test_an_image_of_absurd_size_is_present_all_the_same() -> None:
-    assert node_facts(node(images=[image("agent:v1", -7)]), CLOCK).images == {"docker.io/library/agent:v1"}
+    assert names_of(node(images=[image("agent:v1", -7)]).status.images) == {"docker.io/library/agent:v1"}
 
 
 def test_a_pod_needs_its_volumes_images_first_then_those_of_init_containers_each_once() -> None:
@@ -186,7 +186,7 @@ def test_finished_are_those_that_succeeded_or_failed(phase: str, finished: bool)
 
 def test_kata_deploy_is_known_by_its_label_or_its_daemon_set() -> None:
     owned = pod()
-    owned.metadata.owner_references = [wire.OwnerReference(kind="DaemonSet", name="kata-deploy")]
+    owned.metadata.owner_references = (wire.OwnerReference(kind="DaemonSet", name="kata-deploy"),)
     assert [is_installer(item) for item in (pod(labels={"name": "kata-deploy"}), owned, pod())] == [True, True, False]
 
 
