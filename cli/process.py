@@ -108,8 +108,8 @@ class ServingProcess:
         health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
         await health.start()
-        await self._follow()
         try:
+            await self._follow()
             if keeper is not None:
                 self._background(keeper.run(), "certificates")
                 await _first(keeper.started.wait(), self._stop.wait())
