@@ -126,10 +126,20 @@ async def test_reviews_and_patches_are_counted() -> None:
     assert metric("stoker_http_requests_total", listener="webhook", path="/mutate", code="200") == requests + 1
 
 
-async def test_a_review_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "webhook.app"):
+@pytest.mark.parametrize(("level", "lines"), [(logging.DEBUG, ["pod reviewed"]), (logging.INFO, [])])
+async def test_an_ordinary_review_is_one_log_line_for_those_who_ask(
+    level: int, lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(level, "webhook.app"):
         async with webhook() as client:
             await answer(client, pod())
+    assert [record.getMessage() for record in caplog.records if record.name == "webhook.app"] == lines
+
+
+async def test_a_review_with_a_warning_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "webhook.app"):
+        async with webhook() as client:
+            await answer(client, pod(hostNetwork=True))
     assert [record.getMessage() for record in caplog.records if record.name == "webhook.app"] == ["pod reviewed"]
 
 
