@@ -42,6 +42,9 @@ its own writes bring back are looked at in few. A pod that comes alone does not 
 LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 """Between two looks at leadership and deadlines when nothing happens."""
 
+BACKLOG_PAUSE_WALL_SECONDS: Final = 0.25
+"""Between two rounds while nominations queue: those who are to be let through do not wait for them."""
+
 FLEET_PAUSE_WALL_SECONDS: Final = 0.5
 """Between a change of the fleet and the next look at what is held: at 5,000 nodes something changes all the time."""
 
@@ -103,7 +106,7 @@ class PlacementController:
             async with asyncio.timeout(min(max(left, 0.0), LONGEST_PAUSE_WALL_SECONDS)):
                 await self._changed.wait()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_PAUSE_WALL_SECONDS):
+            async with asyncio.timeout(BACKLOG_PAUSE_WALL_SECONDS):
                 await self._dispatch.caught_up()
         self._changed.clear()
 
@@ -148,8 +151,7 @@ class PlacementController:
                 self._keep(pod, now, is_overdue=is_overdue)
         placed = self._dispatch.nominated
         verdicts = self._judge.verdicts(gated, placed, now) if is_reliable else self._judge.by_deadline(gated, now)
-        # What is let through waits for nothing, or autoscalers wait for it: it does not queue behind nominations.
-        for pod in sorted(gated, key=lambda pod: isinstance(verdicts.get(pod.metadata.uid), Nominate)):
+        for pod in gated:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
         self._holds, self._nominations = bool(held), bool(nominated)
@@ -186,7 +188,7 @@ class PlacementController:
             case Nominate():
                 done = self._opened(pod, NOMINATED, verdict)
                 work = partial(self._gates.nominate, pod, verdict.node, verdict.forecast.to_json())
-                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node))
+                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, is_release=False))
             case LetThrough():
                 done = self._opened(pod, verdict.reason.value, verdict)
                 self._dispatch.send(Write(pod, partial(self._gates.let_through, pod), "let-through", done))

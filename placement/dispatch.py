@@ -17,8 +17,12 @@ log = logging.getLogger(__name__)
 
 RETRY_WALL_SECONDS: Final = 1.0
 WRITES_AT_ONCE: Final = 32
+RELEASES_AT_ONCE: Final = 8
+"""What lets a pod go, or takes a nomination back, has slots of its own: autoscalers wait for it, or its deadline has
+come, and it does not queue behind a burst's nominations."""
+
 NOTES_AT_ONCE: Final = 4
-"""Writes that only tell something have slots of their own, so that no gate waits behind them."""
+"""Writes that only tell something have slots of their own too, so that no gate waits behind them."""
 
 FINISH_WALL_SECONDS: Final = 5.0
 """What is left, at the end, for writes that have begun. Whatever they leave half done, the next leader finishes."""
@@ -28,7 +32,7 @@ FINISH_WALL_SECONDS: Final = 5.0
 class Write:
     """A pod's write: `kind` is for logs and metrics, `node` where the pod is nominated, `done` called where it worked.
 
-    `work` returns the pod's resourceVersion after it.
+    `work` returns the pod's resourceVersion after it. `is_release` says that it does not queue with nominations.
     """
 
     pod: wire.Pod
@@ -36,6 +40,7 @@ class Write:
     kind: str
     done: Callable[[], None]
     node: str = ""
+    is_release: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Dispatch:
         self._may_write = may_write
         self._is_closing = False
         self._slots = asyncio.Semaphore(WRITES_AT_ONCE)
+        self._release_slots = asyncio.Semaphore(RELEASES_AT_ONCE)
         self._note_slots = asyncio.Semaphore(NOTES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, _UnderWay] = {}
@@ -106,7 +112,7 @@ class Dispatch:
         task.add_done_callback(self._tasks.discard)
 
     async def caught_up(self) -> None:
-        """Until every write that was sent has begun: what is decided before that would only wait, and grow old."""
+        """Until every nomination that was sent has begun: what is decided before that would only wait, and grow old."""
         async with self._slots:
             return
 
@@ -119,7 +125,7 @@ class Dispatch:
     async def _carry_out(self, write: Write, item: _UnderWay) -> None:
         uid, key = write.pod.metadata.uid, write.pod.metadata.key
         try:
-            async with self._slots:
+            async with self._release_slots if write.is_release else self._slots:
                 if self._is_closing or not self._may_write():
                     self._drop(uid, item)
                     return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from cluster import wire
 from cluster.snapshot import Snapshot
@@ -15,6 +16,9 @@ from placement.survey import Survey
 from placement.verdicts import LetThrough, LetThroughReason, Verdict
 
 log = logging.getLogger(__name__)
+
+TRIES: Final = 40
+"""Of deciding on fewer pods, where deciding on all failed: enough to find one in a thousand, and some more."""
 
 
 class Judge:
@@ -54,15 +58,30 @@ class Judge:
             log.exception("deciding on all pods failed; those that it fails on alone are let through")
             return mistaken | self.by_deadline(waiting, now) | self._culprits(pods, placed, now)
 
-    def _culprits(self, pods: Iterable[GatedPod], placed: Mapping[str, str], now: float) -> dict[str, Verdict]:
-        """The pods that cannot be decided on even alone; without them the next round may succeed."""
+    def _culprits(self, pods: Sequence[GatedPod], placed: Mapping[str, str], now: float) -> dict[str, Verdict]:
+        """The pods that cannot be decided on even alone, found by halves; without them the next round may succeed.
+
+        Of many only some: what else runs in this process does not stand still meanwhile.
+        """
         found: dict[str, Verdict] = {}
-        for pod in pods:
+        try:
+            fleet = self._survey.fleet(pods, placed)
+        except Exception:
+            log.exception("the fleet cannot be surveyed")
+            return found
+        suspects = [pods]
+        for _ in range(TRIES):
+            if not suspects:
+                break
+            some = suspects.pop()
             try:
-                decide([pod], self._survey.fleet([pod], placed), now)
+                decide(some, fleet, now)
             except Exception:
-                log.exception("deciding on the pod %s failed", pod.uid)
-                found[pod.uid] = _mistaken()
+                if len(some) > 1:
+                    suspects += [some[: len(some) // 2], some[len(some) // 2 :]]
+                    continue
+                log.exception("deciding on the pod %s failed", some[0].uid)
+                found[some[0].uid] = _mistaken()
         return found
 
 

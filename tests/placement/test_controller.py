@@ -9,6 +9,7 @@ import pytest
 
 from model import names
 from placement import metrics
+from placement.dispatch import WRITES_AT_ONCE
 from tests.placement.desk import Desk, counted
 
 
@@ -196,13 +197,16 @@ async def test_two_pods_that_fit_only_once_are_not_both_nominated(desk: Desk) ->
 
 
 async def test_what_is_let_through_does_not_queue_behind_nominations(desk: Desk) -> None:
-    desk.node("warm", cpu="4")
-    for number in range(3):
+    desk.node("warm", cpu="200")
+    for number in range(WRITES_AT_ONCE + 10):
         desk.pod(f"fits-{number}", cpu="1")
-    desk.pod("too-large", cpu="5")
+    desk.gates.may_go_on.clear()
     async with desk.at_work():
-        await desk.opened("fits-2")
-    assert desk.gates.calls[0] == "let-through too-large"
+        await desk.until(lambda: len(desk.gates.calls) == WRITES_AT_ONCE)
+        desk.pod("too-large", cpu="500")
+        pod = await desk.opened("too-large")
+        desk.gates.may_go_on.set()
+    assert pod.status.nominated_node_name == ""
 
 
 async def test_a_node_is_full_with_a_pod_whose_nomination_is_not_seen_yet(desk: Desk) -> None:

@@ -170,6 +170,28 @@ async def test_a_pod_that_we_stumble_over_is_let_through_and_keeps_nobody_back(
     assert counted("stoker_placement_round_errors_total") > before
 
 
+async def test_one_among_many_that_we_stumble_over_is_found_in_few_tries(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def stumble(pods: list[GatedPod], *rest: Any) -> dict[str, Verdict]:
+        tried.append(len(pods))
+        if any(pod.uid.startswith("uid-odd") for pod in pods):
+            raise RuntimeError("stumbled")
+        return decide(pods, *rest)
+
+    monkeypatch.setattr(subject, "decide", stumble)
+    desk.node("warm", cpu="200")
+    desk.pod("odd")
+    for number in range(99):
+        desk.pod(f"sound-{number}", cpu="1")
+    async with desk.at_work():
+        await desk.opened("odd")
+    assert len(tried) <= subject.TRIES
+    assert sum(tried[1:]) < 4 * 100
+
+
 async def test_a_round_that_fails_is_not_the_last(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [RuntimeError("stumbled")]
 

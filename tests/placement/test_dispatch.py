@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -32,8 +33,11 @@ class Desk:
         self.may_write = True
         self.dispatch = Dispatch(self._wake, lambda: self.may_write)
 
-    def send(self, sent: wire.Pod, work: Callable[[], Awaitable[str]], node: str = "") -> None:
-        self.dispatch.send(Write(sent, work, "test", lambda: self.done.append(sent.metadata.name), node))
+    def send(
+        self, sent: wire.Pod, work: Callable[[], Awaitable[str]], node: str = "", *, is_release: bool = False
+    ) -> None:
+        done = partial(self.done.append, sent.metadata.name)
+        self.dispatch.send(Write(sent, work, "test", done, node, is_release))
 
     def note(self, sent: wire.Pod, work: Callable[[], Awaitable[str]]) -> None:
         write = Write(sent, work, "test", lambda: self.done.append(sent.metadata.name))
@@ -120,6 +124,23 @@ async def test_at_the_end_only_what_has_begun_is_finished(desk: Desk) -> None:
     desk.send(pod(), answer)
     await desk.dispatch.finish()
     assert (desk.done, set(desk.dispatch.pods)) == ([], set())
+
+
+async def test_a_release_does_not_wait_behind_nominations(desk: Desk) -> None:
+    go_on = asyncio.Event()
+
+    async def wait() -> str:
+        await go_on.wait()
+        return "v1"
+
+    for number in range(WRITES_AT_ONCE + 1):
+        desk.send(pod(name=f"p{number}"), wait)
+    desk.send(pod(name="released"), answer, is_release=True)
+    async with asyncio.timeout(10):
+        while desk.done != ["released"]:  # noqa: ASYNC110 - the tasks go on by themselves
+            await asyncio.sleep(0)
+    go_on.set()
+    await desk.quiet()
 
 
 async def test_no_gate_waits_behind_what_only_tells_something(desk: Desk) -> None:
