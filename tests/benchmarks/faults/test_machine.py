@@ -44,9 +44,9 @@ def test_a_leader_that_did_not_run_is_followed_and_does_no_harm(after: Aftermath
 
 
 def test_a_burst_holds_when_nothing_is_pending_and_tells_what_it_costs() -> None:
-    found = judge_bursts("extender-hung", Bursts(40, 40, 20.0, 80.0, 0.1))
+    found = judge_bursts("extender-hung", Bursts(40, 40, 2.0, 80.0, 0.1))
     assert (found.held, found.load, found.details["cost"]) == (True, 2.0, 0.975)
-    assert not judge_bursts("extender-hung", Bursts(40, 39, 60.0, 80.0, 0.1)).held
+    assert not judge_bursts("extender-hung", Bursts(40, 39, 0.7, 80.0, 0.1)).held
 
 
 @pytest.mark.parametrize(("milliseconds", "held"), [(15.0, True), (15.1, False), (5.0, True)])
