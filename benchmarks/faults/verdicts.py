@@ -98,6 +98,7 @@ def _details(outcome: Outcome, refusals: Sequence[Try]) -> dict[str, Any]:
     kinds = Counter(_kind(tried.text) for tried in by_cluster)
     return {
         "unmutated": len(outcome.unmutated),
+        "refused_by_unread_policies": sum(tried.cause is Cause.UNREAD for tried in refusals),
         "refused_by_the_cluster": len(by_cluster),
         "words_of_the_cluster": dict(kinds.most_common(SHOWN_REFUSALS)),
         "refusals": [
