@@ -53,6 +53,11 @@ class Create:
     tries: list[Try] = field(default_factory=list)
 
     @property
+    def queued_seconds(self) -> float:
+        """How long it waited for a worker."""
+        return self.tries[0].asked_at - self.wanted_at if self.tries else 0.0
+
+    @property
     def created(self) -> bool:
         return bool(self.tries) and self.tries[-1].cause is None
 
@@ -89,8 +94,6 @@ class Stream:
     enough: asyncio.Event = field(default_factory=asyncio.Event)
     creates: list[Create] = field(default_factory=list)
     began_at: float = 0.0
-    ended_at: float = 0.0
-    """When the last one was begun."""
 
     async def run(self) -> None:
         """Until every create has succeeded or was given up."""
@@ -98,8 +101,7 @@ class Stream:
         workers = [asyncio.create_task(self._work(queue)) for _ in range(WORKERS)]
         try:
             while len(self.creates) < self.least or not self.enough.is_set():
-                self.ended_at = monotonic()
-                create = Create(f"agent-{len(self.creates):05}", self.ended_at)
+                create = Create(f"agent-{len(self.creates):05}", monotonic())
                 self.creates.append(create)
                 queue.put_nowait(create)
                 await asyncio.sleep(max(0.0, self.began_at + len(self.creates) / self.per_second - monotonic()))
@@ -111,13 +113,14 @@ class Stream:
 
     @property
     def share(self) -> float:
-        """How much of `least` has been begun; 1 and more when that is done."""
+        """How much of `least` was wanted already; 1 and more when that is done."""
         return len(self.creates) / self.least
 
     @property
     def rate(self) -> float:
-        """Creates a second that were really begun."""
-        return len(self.creates) / max(self.ended_at - self.began_at, 0.001)
+        """Creates a second that were really begun: by when each was first sent, not by when it was wanted."""
+        sent = [create.tries[0].asked_at for create in self.creates if create.tries]
+        return len(sent) / max(max(sent, default=self.began_at) - self.began_at, 0.001)
 
     async def _work(self, queue: asyncio.Queue[Create]) -> None:
         while True:

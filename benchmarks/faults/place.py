@@ -136,7 +136,7 @@ class AdmissionPlace:
         lacking = {name: missing_mutations(pod, self.profile) for name, pod in stored.items()}
         gone = {item.name: ["the pod itself"] for item in stream.creates if item.created and item.name not in stored}
         wrong = {name: words for name, words in lacking.items() if words}
-        return Outcome(stream.creates, stream.rate, troubles, {**wrong, **gone})
+        return Outcome(stream.creates, stream.rate, troubles, {**wrong, **gone}, stream.per_second)
 
     async def roll_over(self) -> None:
         """Ask for another CA as `stoker certs rotate` does, and wait until the old one is dropped."""

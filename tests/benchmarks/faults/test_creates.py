@@ -97,6 +97,21 @@ async def test_a_stream_does_not_wait_for_its_answers() -> None:
     assert all(item.created for item in stream.creates)
 
 
+def test_the_rate_is_that_of_the_first_tries_and_a_create_tells_how_long_it_waited_for_a_worker() -> None:
+    async def send(_: str) -> None:
+        """Nobody calls it."""
+
+    late = Create("agent", 10.0, [Try(14.0, 14.1, STOKER), Try(100.0, 100.1)])
+    stream = Stream(send, 1.0, 2, creates=[create((11.0, 11.1, None)), late], began_at=10.0)
+    assert (stream.rate, late.queued_seconds) == (0.5, 4.0)
+
+
+@pytest.mark.parametrize(("rate", "held"), [(90.0, True), (89.9, False)])
+def test_a_load_that_was_not_reached_does_not_hold(rate: float, held: bool) -> None:
+    found = judge_refusing_none("creates", Outcome([create((9.0, 9.1, None))], rate, (), wanted_rate=100.0))
+    assert (found.held, found.load, found.details["longest_queue_seconds"]) == (held, rate, 0.0)
+
+
 PROFILE: dict[str, Any] = {
     "metadata": {"name": "faults"},
     "spec": {
