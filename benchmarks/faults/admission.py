@@ -45,7 +45,7 @@ async def creates(place: AdmissionPlace) -> Finding:
     async with place.asking(REPLICAS, roles=ROLES) as (replicas, namespace):
         async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             troubles = await _make_trouble(place, replicas, stream, extent)
-        return judge_refusing_none("creates", await place.outcome(namespace, stream, troubles))
+        return judge_refusing_none("creates", await place.outcome(namespace, stream, troubles), replicas.complaints)
 
 
 async def _make_trouble(place: AdmissionPlace, replicas: Replicas, stream: Stream, extent: Extent) -> list[Trouble]:

@@ -28,6 +28,9 @@ class Cause(StrEnum):
     """Whose fault it is that a create was refused."""
 
     STOKER = "stoker"
+    UNREAD = "unread"
+    """Stoker's as well: its policies refuse, whose parameters an API server that says it is ready has not read."""
+
     CLUSTER = "cluster"
 
 
@@ -50,24 +53,30 @@ class Create:
     tries: list[Try] = field(default_factory=list)
 
     @property
+    def queued_seconds(self) -> float:
+        """How long it waited for a worker."""
+        return self.tries[0].asked_at - self.wanted_at if self.tries else 0.0
+
+    @property
     def created(self) -> bool:
         return bool(self.tries) and self.tries[-1].cause is None
 
     @property
     def refusals(self) -> list[Try]:
         """Those that are Stoker's fault."""
-        return [item for item in self.tries if item.cause is Cause.STOKER]
+        return [item for item in self.tries if item.cause in (Cause.STOKER, Cause.UNREAD)]
 
 
 def cause_of(error: StokerError) -> Cause:
-    """By the API server's message, which names the webhook that it could not ask or that refused, and the policy.
-
-    An API server that is not ready yet refuses by policies whose parameters it has not read: it would let in nobody.
-    """
+    """By the API server's message, which names the webhook that it could not ask or that refused, and the policy."""
     text = str(error)
-    if "not yet synced to use for admission" in text:
+    if "stoker.dev" not in text and "ValidatingAdmissionPolicy 'stoker" not in text:
         return Cause.CLUSTER
-    return Cause.STOKER if "stoker.dev" in text or "ValidatingAdmissionPolicy 'stoker" in text else Cause.CLUSTER
+    return Cause.UNREAD if "not yet synced to use for admission" in text else Cause.STOKER
+
+
+async def _always() -> bool:
+    return True
 
 
 @dataclass(slots=True)
@@ -79,11 +88,12 @@ class Stream:
     least: int
     """So many at least, and more until `enough` is set."""
 
+    is_ready: Callable[[], Awaitable[bool]] = _always
+    """Whether the API server says so at this moment; asked where it refuses for want of what policies go by."""
+
     enough: asyncio.Event = field(default_factory=asyncio.Event)
     creates: list[Create] = field(default_factory=list)
     began_at: float = 0.0
-    ended_at: float = 0.0
-    """When the last one was begun."""
 
     async def run(self) -> None:
         """Until every create has succeeded or was given up."""
@@ -91,8 +101,7 @@ class Stream:
         workers = [asyncio.create_task(self._work(queue)) for _ in range(WORKERS)]
         try:
             while len(self.creates) < self.least or not self.enough.is_set():
-                self.ended_at = monotonic()
-                create = Create(f"agent-{len(self.creates):05}", self.ended_at)
+                create = Create(f"agent-{len(self.creates):05}", monotonic())
                 self.creates.append(create)
                 queue.put_nowait(create)
                 await asyncio.sleep(max(0.0, self.began_at + len(self.creates) / self.per_second - monotonic()))
@@ -104,13 +113,14 @@ class Stream:
 
     @property
     def share(self) -> float:
-        """How much of `least` has been begun; 1 and more when that is done."""
+        """How much of `least` was wanted already; 1 and more when that is done."""
         return len(self.creates) / self.least
 
     @property
     def rate(self) -> float:
-        """Creates a second that were really begun."""
-        return len(self.creates) / max(self.ended_at - self.began_at, 0.001)
+        """Creates a second that were really begun: by when each was first sent, not by when it was wanted."""
+        sent = [create.tries[0].asked_at for create in self.creates if create.tries]
+        return len(sent) / max(max(sent, default=self.began_at) - self.began_at, 0.001)
 
     async def _work(self, queue: asyncio.Queue[Create]) -> None:
         while True:
@@ -135,7 +145,10 @@ class Stream:
         except Conflict:
             return Try(asked_at, monotonic())  # an earlier try was carried out, though nobody was told
         except StokerError as error:
-            return Try(asked_at, monotonic(), cause_of(error), str(error))
+            answered_at, cause = monotonic(), cause_of(error)
+            if cause is Cause.UNREAD and not await self.is_ready():
+                cause = Cause.CLUSTER
+            return Try(asked_at, answered_at, cause, str(error))
         return Try(asked_at, monotonic())
 
 

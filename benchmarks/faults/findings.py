@@ -75,13 +75,13 @@ def report(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def all_held(results: Sequence[Result]) -> bool:
-    """What was skipped says nothing."""
-    return all(item.held for item in results if isinstance(item, Finding))
+    """What was skipped was not tried, and so did not hold."""
+    return all(isinstance(item, Finding) and item.held for item in results)
 
 
 def line(result: Result) -> str:
     if isinstance(result, Skipped):
-        return f"{result.name}: skipped, {result.reason}"
+        return f"{result.name}: NOT TRIED: {result.reason}"
     figures = (
         f"{result.requests} {result.unit} at {result.load:.1f}/s, {result.refused} refused, {result.lost} lost, "
         f"recovered in {result.recovered_seconds:.1f} s"

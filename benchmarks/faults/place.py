@@ -107,7 +107,8 @@ class AdmissionPlace:
     async def streaming(self, namespace: str, per_second: float, least: int = 1) -> AsyncIterator[Stream]:
         """A steady load while the block runs, of `least` creates; at its end each has succeeded, or was given up."""
         collection = f"/api/v1/namespaces/{namespace}/pods"
-        stream = Stream(lambda name: self.client.create(collection, self._pod(name)), per_second, least)
+        is_ready = self.installation.control_plane.apiserver.check
+        stream = Stream(lambda name: self.client.create(collection, self._pod(name)), per_second, least, is_ready)
         running = asyncio.create_task(stream.run())
         try:
             yield stream
@@ -135,7 +136,7 @@ class AdmissionPlace:
         lacking = {name: missing_mutations(pod, self.profile) for name, pod in stored.items()}
         gone = {item.name: ["the pod itself"] for item in stream.creates if item.created and item.name not in stored}
         wrong = {name: words for name, words in lacking.items() if words}
-        return Outcome(stream.creates, stream.rate, troubles, {**wrong, **gone})
+        return Outcome(stream.creates, stream.rate, troubles, {**wrong, **gone}, stream.per_second)
 
     async def roll_over(self) -> None:
         """Ask for another CA as `stoker certs rotate` does, and wait until the old one is dropped."""

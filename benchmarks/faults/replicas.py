@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,9 @@ from lab.stage import is_ready, serving
 
 GRACE_SECONDS: Final = 45.0
 """The Deployment's terminationGracePeriodSeconds."""
+
+LAG_SECONDS: Final = (1.0, 2.0)
+"""For so long new connections go to a replica that was told to end: the Service's endpoints learn of it meanwhile."""
 
 PROBE_SECONDS: Final = 5.0
 PROBE_FAILURES: Final = 2
@@ -43,6 +47,9 @@ class Replicas:
     environment: Mapping[str, str]
     balancer: Balancer = field(default_factory=Balancer)
     running: list[Replica] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    """What replicas did that would have cost requests behind a Service, a sentence each."""
+
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @classmethod
@@ -85,11 +92,25 @@ class Replicas:
         return replica
 
     async def replace(self, replica: Replica) -> None:
-        """A rolling update's step: the new one is ready before the old one is told to end."""
+        """A rolling update's step: the new one is ready before the old one is told to end.
+
+        The old one is an endpoint for a while after that, and must accept connections: the balancer passes over a port
+        that refuses them, which kube-proxy does not.
+        """
         await self.add()
         self.running.remove(replica)
-        self.balancer.backends.remove(replica.port)
-        await replica.process.stop(GRACE_SECONDS)
+        stopping = asyncio.create_task(replica.process.stop(GRACE_SECONDS))
+        lag_seconds = random.uniform(*LAG_SECONDS)  # noqa: S311 - spreads, guards nothing
+        try:
+            await asyncio.sleep(lag_seconds)
+            if not await _accepts(replica.port):
+                told = (
+                    f"{replica.process.name} refused connections {lag_seconds:.1f} s after SIGTERM, an endpoint still"
+                )
+                self.complaints.append(told)
+        finally:
+            self.balancer.backends.remove(replica.port)
+            await stopping
 
     async def replace_all(self) -> None:
         for replica in tuple(self.running):
@@ -121,3 +142,14 @@ class Replicas:
             await asyncio.sleep(0.1)
         if replica.port not in self.balancer.backends:
             self.balancer.backends.append(replica.port)
+
+
+async def _accepts(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -29,7 +29,7 @@ REAL: Final = "with-stoker"
 STUBBED: Final = "with-stub"
 READY_SECONDS: Final = 60.0
 DISTURB_AFTER: Final = 0.5
-"""The share of the pods that is bound when the real extender is killed or stopped."""
+"""The share of a burst that is bound when the real extender is killed or stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,29 @@ SHORT: Final = Extent(20, 4)
 
 
 @dataclass(frozen=True, slots=True)
-class Bursts:
-    """What came of a burst under a fault, beside one of the same scheduler without: pods bound, and seconds."""
+class Bound:
+    """What came of one burst: pods bound, and seconds from the first gate opened to the last binding."""
 
-    pods: int
-    bound: int
+    count: int
     seconds: float
-    healthy_per_second: float
-    recovered_seconds: float
 
     @property
     def per_second(self) -> float:
-        return self.bound / max(self.seconds, 0.001)
+        return self.count / max(self.seconds, 0.001)
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """What came of the pods under a fault, beside a burst of the same scheduler without one.
+
+    `per_second`: of a burst whose first gate was opened after the fault had begun.
+    """
+
+    pods: int
+    bound: int
+    per_second: float
+    healthy_per_second: float
+    recovered_seconds: float
 
 
 def judge_bursts(name: str, seen: Bursts) -> Finding:
@@ -102,16 +113,14 @@ class SchedulingPlace:
         """Pods per second with Stoker's extender, whom nobody disturbs; after a first burst that nobody counts."""
         if self.healthy is None:
             await self.burst(REAL, self.extent.healthy // 2)
-            self.healthy = self.extent.healthy / (await self.burst(REAL, self.extent.healthy))[1]
+            self.healthy = (await self.burst(REAL, self.extent.healthy)).per_second
         return self.healthy
 
-    async def burst(
-        self, scheduler: str, count: int, disturb: Callable[[], Awaitable[None]] | None = None
-    ) -> tuple[int, float]:
-        """Pods bound, and seconds from the first gate opened to the last binding."""
+    async def burst(self, scheduler: str, count: int, disturb: Callable[[], Awaitable[None]] | None = None) -> Bound:
+        """`disturb` is called in its midst."""
         client = self.installation.client
         async with Burst.of(client, self.setting.constants, count, Call(GATE, scheduler)) as burst:
-            waiting = asyncio.create_task(burst.all_bound())
+            began_at, waiting = monotonic(), asyncio.create_task(burst.all_bound())
             opening = asyncio.create_task(burst.open_gates(client))
             if disturb is not None:
                 await burst.bound(int(count * DISTURB_AFTER))
@@ -120,8 +129,8 @@ class SchedulingPlace:
             try:
                 bindings, seconds = await waiting
             except LabError:
-                return burst.count_bound, READY_SECONDS
-            return len(bindings), seconds
+                return Bound(burst.count_bound, monotonic() - began_at)
+            return Bound(len(bindings), seconds)
 
     async def recovery(self, scheduler: str) -> float:
         """Seconds until a pod is bound again as quickly as one is."""
@@ -133,17 +142,17 @@ class SchedulingPlace:
 async def _disturbed(
     place: SchedulingPlace, name: str, disturb: Callable[[], Awaitable[None]], mend: Callable[[], Awaitable[None]]
 ) -> Finding:
-    """In the midst of a burst of two parts: one that goes as always, and one that waits for time-outs."""
-    healthy = await place.healthy_per_second()
-    pods = 2 * place.extent.hampered
+    """In the midst of a burst; then comes another one, which knows the extender only like this and is the one timed."""
+    healthy, pods = await place.healthy_per_second(), place.extent.hampered
     try:
-        bound, seconds = await place.burst(REAL, pods, disturb)
+        amidst = await place.burst(REAL, pods, disturb)
+        after = await place.burst(REAL, pods)
     finally:
         ended_at = monotonic()
         await mend()
     await eventually(place.extender.process.check, "the extender is not ready again", READY_SECONDS)
     recovered = monotonic() - ended_at
-    return judge_bursts(name, Bursts(pods, bound, seconds, healthy, recovered))
+    return judge_bursts(name, Bursts(2 * pods, amidst.count + after.count, after.per_second, healthy, recovered))
 
 
 async def killed(place: SchedulingPlace) -> Finding:
@@ -171,11 +180,11 @@ def _stubbed(kind: str) -> Callable[[SchedulingPlace], Awaitable[Finding]]:
         pods = place.extent.healthy if kind == "garbage" else place.extent.hampered
         place.stub.behaviour = BEHAVIOURS[kind]
         try:
-            bound, seconds = await place.burst(STUBBED, pods)
+            found = await place.burst(STUBBED, pods)
         finally:
             place.stub.behaviour = neutral
         recovered = await place.recovery(STUBBED)
-        return judge_bursts(f"extender-{kind}", Bursts(pods, bound, seconds, healthy, recovered))
+        return judge_bursts(f"extender-{kind}", Bursts(pods, found.count, found.per_second, healthy, recovered))
 
     return stubbed
 

@@ -14,6 +14,9 @@ from benchmarks.faults.findings import Finding
 KILL_SLACK_SECONDS: Final = 1.0
 """How long after a kill the API server may still hold a connection to the dead replica for a living one."""
 
+LEAST_SHARE: Final = 0.9
+"""Of the creates a second that were wanted: with fewer, the load was another one than was to be borne."""
+
 SHOWN_REFUSALS: Final = 3
 SHOWN_CHARACTERS: Final = 120
 
@@ -36,6 +39,9 @@ class Outcome:
     troubles: Sequence[Trouble]
     unmutated: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What stored pods lack, by their names."""
+
+    wanted_rate: float = 0.0
+    """Creates a second, as `rate` was meant to be."""
 
     @property
     def refusals(self) -> list[Try]:
@@ -78,6 +84,8 @@ def judge_outage(name: str, outcome: Outcome, settle_seconds: float, complaints:
 def _finding(name: str, outcome: Outcome, complaints: Sequence[str]) -> Finding:
     never, unmutated, refusals = outcome.never_created, outcome.unmutated, outcome.refusals
     told = list(complaints)
+    if outcome.rate < LEAST_SHARE * outcome.wanted_rate:
+        told.append(f"only {outcome.rate:.1f} creates a second were sent, and {outcome.wanted_rate:g} were wanted")
     if never:
         told.append(f"{len(never)} pods were never created, {never[0]} among them")
     if unmutated:
@@ -98,6 +106,8 @@ def _details(outcome: Outcome, refusals: Sequence[Try]) -> dict[str, Any]:
     kinds = Counter(_kind(tried.text) for tried in by_cluster)
     return {
         "unmutated": len(outcome.unmutated),
+        "longest_queue_seconds": round(max((create.queued_seconds for create in outcome.creates), default=0.0), 1),
+        "refused_by_unread_policies": sum(tried.cause is Cause.UNREAD for tried in refusals),
         "refused_by_the_cluster": len(by_cluster),
         "words_of_the_cluster": dict(kinds.most_common(SHOWN_REFUSALS)),
         "refusals": [

@@ -30,13 +30,22 @@ def test_a_run_that_held_tells_its_rate() -> None:
     [
         (77, {}, "status 77"),
         (0, {"inputs": 49_000}, "49000 inputs of 50000"),
-        (0, {"slowest_seconds": 6.0}, "an input took 6.0 s"),
-        (0, {"blocks_grown": 50_000}, "50000 blocks of memory more"),
+        (0, {"slowest_seconds": 0.6}, "an input took 0.6 s"),
+        (0, {"blocks_grown": 10_501}, "10501 blocks of memory more"),
         (0, {"resident_mebibytes_grown": 80.0}, "80 MiB of memory more"),
     ],
 )
 def test_whatever_does_not_hold_is_told(status: int, figures: dict[str, Any], told: str) -> None:
     assert judge(JOB, status, {**FINE, **figures}).broken == told
+
+
+@pytest.mark.parametrize(("seconds", "held"), [(0.9, True), (1.1, False)])
+def test_where_processes_wait_for_processors_an_input_may_take_longer(seconds: float, held: bool) -> None:
+    assert (judge(JOB, 0, {**FINE, "slowest_seconds": seconds}, load=2.0).broken == "") is held
+
+
+def test_a_processor_that_is_idle_half_the_time_shortens_nothing() -> None:
+    assert judge(JOB, 0, {**FINE, "slowest_seconds": 0.4}, load=0.5).broken == ""
 
 
 def test_a_process_that_told_nothing_did_not_hold() -> None:

@@ -20,8 +20,10 @@ from tests.manifests.requests import (
     PODS,
     RECORD,
     TAINT,
+    UNREGISTERED,
     WARM_LABEL,
     Prepare,
+    administrators_daemons,
     annotated,
     annotating,
     assign,
@@ -30,6 +32,7 @@ from tests.manifests.requests import (
     classless,
     creating,
     daemons,
+    daemons_without_a_profile,
     forecast,
     free_namespace,
     gated,
@@ -41,9 +44,11 @@ from tests.manifests.requests import (
     nominated,
     nominated_to_mine,
     of_another_class,
+    on_node,
     opted_out,
     owned,
     patching,
+    patching_twice,
     peer,
     peer_pod,
     plain,
@@ -51,6 +56,7 @@ from tests.manifests.requests import (
     remembering,
     replacing,
     restarted,
+    tainted,
     ungated,
 )
 
@@ -94,6 +100,25 @@ OF_CLASSES: Final = [
         "dropping the class from a DaemonSet",
         "stoker-daemonsets",
         patching(daemons, {"spec": {"template": {"spec": {"runtimeClassName": None}}}}),
+    ),
+]
+
+OF_TEMPLATES: Final = [
+    Attempt(
+        "a DaemonSet that names a node",
+        "stoker-templates",
+        creating(DAEMON_SETS, lambda name: daemon_set(name, nodeName="mine")),
+    ),
+    Attempt("naming a node in a DaemonSet", "stoker-templates", patching(daemons, on_node("mine"))),
+    Attempt(
+        "moving an administrator's DaemonSet to another node",
+        "stoker-templates",
+        patching(administrators_daemons, on_node("another")),
+    ),
+    Attempt(
+        "naming a node in a DaemonSet where the profile does not exist",
+        "stoker-templates",
+        patching(daemons_without_a_profile, on_node("mine")),
     ),
 ]
 
@@ -242,7 +267,14 @@ OF_NODES: Final = [
     Attempt("calling a new node warm", "stoker-nodes", creating(NODES, lambda n: node(n, labels={WARM_LABEL: "true"}))),
     Attempt("telling of a restart", "stoker-nodes", patching(bare_node, restarted("2026-01-01T00:00:00Z"))),
     Attempt("hiding a restart", "stoker-nodes", patching(marked_node, restarted(None))),
-    Attempt("tainting a node", "stoker-nodes", patching(bare_node, {"spec": {"taints": [TAINT]}})),
+    Attempt("tainting a node", "stoker-nodes", patching(bare_node, tainted(TAINT))),
+    Attempt("saying that a node is being registered", "stoker-nodes", patching(bare_node, tainted(UNREGISTERED))),
+    Attempt(
+        "saying that a node is being registered, and then tainting it",
+        "stoker-nodes",
+        patching_twice(bare_node, tainted(UNREGISTERED), tainted(UNREGISTERED, TAINT)),
+    ),
+    Attempt("saying so and tainting it at once", "stoker-nodes", patching(bare_node, tainted(UNREGISTERED, TAINT))),
     Attempt("lifting the taint", "stoker-nodes", patching(marked_node, {"spec": {"taints": None}})),
     Attempt(
         "calling a node warm through the status",
@@ -261,4 +293,6 @@ OF_NODES: Final = [
     ),
 ]
 
-ATTEMPTS: Final = [*OF_CLASSES, *OF_CREATION, *OF_PEER_PODS, *OF_GATES, *OF_CHANGES, *OF_NAMESPACES, *OF_NODES]
+ATTEMPTS: Final = [
+    *(*OF_CLASSES, *OF_TEMPLATES, *OF_CREATION, *OF_PEER_PODS, *OF_GATES, *OF_CHANGES, *OF_NAMESPACES, *OF_NODES)
+]

@@ -145,7 +145,8 @@ class Fence:
         annotation = {"metadata": {"annotations": {names.FORECAST_ANNOTATION: "{}"}}}
         probes: dict[str, Probe] = {
             "stoker-classes": lambda: widened.create(pods, pod(runtimeClassName=None), dryRun="All"),
-            "stoker-daemonsets": lambda: widened.create(daemon_sets, _daemons(), dryRun="All"),
+            "stoker-daemonsets": lambda: widened.create(daemon_sets, _daemons(runtimeClassName=None), dryRun="All"),
+            "stoker-templates": lambda: widened.create(daemon_sets, _daemons(nodeName="probe"), dryRun="All"),
             "stoker-creation": lambda: widened.create(pods, pod(nodeName="probe"), dryRun="All"),
             "stoker-peerpods": lambda: widened.create(pods, _remembering(), dryRun="All"),
             "stoker-changes": lambda: widened.patch(f"{pods}/probed", annotation, dryRun="All"),
@@ -166,8 +167,8 @@ class Fence:
             await client.close()
 
 
-def _daemons() -> Document:
-    return daemon_set("probe", runtimeClassName=None)
+def _daemons(**spec: Any) -> Document:
+    return daemon_set("probe", **spec)
 
 
 def _remembering() -> Document:

@@ -35,6 +35,7 @@ RECORD: Final = json.dumps({"containers": {"agent": {"limits": {"cpu": "2"}}}})
 GATE: Final = {"name": names.WARM_NODE_GATE}
 WARM_LABEL: Final = "stoker.dev/warm"
 TAINT: Final = {"key": names.NOT_WARM_TAINT, "effect": "NoSchedule"}
+UNREGISTERED: Final = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
 
 Query = Mapping[str, str]
 Request = Callable[[ApiClient, Query], Awaitable[Any]]
@@ -153,6 +154,22 @@ async def daemons(fence: Fence) -> str:
     return f"{DAEMON_SETS}/{name}"
 
 
+async def administrators_daemons(fence: Fence) -> str:
+    """The path of a DaemonSet for which an administrator chose a node."""
+    name = f"agents-{fence.number()}"
+    await fence.administrator.create(DAEMON_SETS, daemon_set(name, nodeName="mine"))
+    return f"{DAEMON_SETS}/{name}"
+
+
+async def daemons_without_a_profile(fence: Fence) -> str:
+    """The path of a DaemonSet in a namespace whose profile does not exist."""
+    name = f"orphaned-{fence.number()}"
+    await fence.namespace(name, {names.PROFILE_LABEL: "gone"})
+    path = f"/apis/apps/v1/namespaces/{name}/daemonsets"
+    await fence.administrator.create(path, daemon_set(name))
+    return f"{path}/{name}"
+
+
 Target = Callable[[Fence], Awaitable[str]]
 
 
@@ -162,6 +179,21 @@ def patching(
     async def prepare(fence: Fence) -> Request:
         path = await target(fence) + subresource
         return lambda client, words: client.patch(path, body, content_type, **query, **words)
+
+    return prepare
+
+
+def patching_twice(target: Target, first: Any, second: Any) -> Prepare:
+    """Two patches by the same client, the second after the first."""
+
+    async def prepare(fence: Fence) -> Request:
+        path = await target(fence)
+
+        async def request(client: ApiClient, words: Query) -> None:
+            await client.patch(path, first, **words)
+            await client.patch(path, second, **words)
+
+        return request
 
     return prepare
 
@@ -208,6 +240,15 @@ def forecast(value: str | None) -> Document:
 
 def remember(value: str | None) -> Document:
     return annotating(**{names.PEER_POD_ANNOTATION: value})
+
+
+def on_node(node_name: str | None) -> Document:
+    """For a DaemonSet."""
+    return {"spec": {"template": {"spec": {"nodeName": node_name}}}}
+
+
+def tainted(*taints: Document) -> Document:
+    return {"spec": {"taints": list(taints)}}
 
 
 def restarted(value: str | None) -> Document:

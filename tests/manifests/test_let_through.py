@@ -20,7 +20,9 @@ from tests.manifests.requests import (
     PEER_PODS,
     PODS,
     TAINT,
+    UNREGISTERED,
     WARM_LABEL,
+    administrators_daemons,
     annotated,
     assign,
     bare_node,
@@ -32,9 +34,11 @@ from tests.manifests.requests import (
     mirror,
     nominate,
     nominated,
+    on_node,
     patching,
     peer_pod,
     plain,
+    tainted,
     ungated,
 )
 
@@ -155,12 +159,14 @@ async def test_a_kubelet_reports_on_pods_and_shows_its_static_ones(fence: Fence)
 async def test_a_provisioner_gives_a_node_that_registers_its_startup_taint(fence: Fence) -> None:
     name = f"provisioner-{fence.number()}"
     await fence.grant(name, [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]}])
-    client, unregistered = await fence.user(name), {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
-    await fence.administrator.create(NODES, node(name) | {"spec": {"taints": [unregistered]}})
-    await client.patch(f"{NODES}/{name}", {"spec": {"taints": [unregistered, TAINT]}})
-    await client.patch(f"{NODES}/{name}", labels("karpenter.sh/registered", "true") | {"spec": {"taints": [TAINT]}})
+    client = await fence.user(name)
+    await (await kubelet(fence, f"{name}-node")).create(NODES, node(f"{name}-node") | tainted(UNREGISTERED))
+    path = f"{NODES}/{name}-node"
+    await client.patch(path, labels("mine", "yes"))
+    await client.patch(path, tainted(UNREGISTERED, TAINT))
+    await client.patch(path, labels("karpenter.sh/registered", "true") | tainted(TAINT))
     with pytest.raises(ApiError, match=r"the taint stoker\.dev/not-warm is lifted by Stoker"):
-        await client.patch(f"{NODES}/{name}", {"spec": {"taints": None}})
+        await client.patch(path, tainted())
 
 
 async def test_the_node_lifecycle_controller_taints_and_untaints(fence: Fence) -> None:
@@ -185,6 +191,16 @@ async def test_an_administrators_daemon_set_gets_its_pods_in_a_tenants_namespace
     await fence.administrator.create(DAEMON_SETS, daemon_set(name, runtimeClassName=None))
     await eventually(pods_of(fence, name), "the DaemonSet has no pod", SOON)
     await fence.administrator.delete(f"{DAEMON_SETS}/{name}")
+
+
+async def test_a_tenant_changes_all_but_the_template_of_an_administrators_daemon_set(
+    fence: Fence, editor: ApiClient
+) -> None:
+    await editor.patch(await administrators_daemons(fence), labels("mine", "yes"))
+
+
+async def test_a_tenant_takes_the_node_out_of_a_daemon_set(fence: Fence, editor: ApiClient) -> None:
+    await editor.patch(await administrators_daemons(fence), on_node(None))
 
 
 async def test_a_tenants_deployment_gets_its_pods(fence: Fence, editor: ApiClient) -> None:

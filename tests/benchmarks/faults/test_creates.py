@@ -12,7 +12,8 @@ from benchmarks.faults.creates import Cause, Create, Stream, Try, cause_of, miss
 from benchmarks.faults.verdicts import Outcome, Trouble, judge_kills, judge_outage, judge_refusing_none
 from model.errors import ApiError, Conflict, ConnectionFailed, StokerError
 
-STOKER, CLUSTER = Cause.STOKER, Cause.CLUSTER
+STOKER, UNREAD, CLUSTER = Cause.STOKER, Cause.UNREAD, Cause.CLUSTER
+NOT_SYNCED = "ValidatingAdmissionPolicy 'stoker-classes': paramKind not yet synced to use for admission"
 KILL = Trouble("kill", 10.0, 10.0)
 
 
@@ -41,7 +42,8 @@ def refusal(message: str, status: int = 500) -> ApiError:
             refusal("ValidatingAdmissionPolicy 'stoker-classes' with binding 'stoker-classes' denied request", 422),
             STOKER,
         ),
-        (refusal("ValidatingAdmissionPolicy 'stoker-classes': paramKind not yet synced to use for admission"), CLUSTER),
+        (refusal(NOT_SYNCED), UNREAD),
+        (refusal("ValidatingAdmissionPolicy 'others': paramKind not yet synced to use for admission"), CLUSTER),
         (refusal("etcdserver: request timed out"), CLUSTER),
         (ConnectionFailed("no answer from https://127.0.0.1:6443"), CLUSTER),
     ],
@@ -64,6 +66,26 @@ async def test_a_refused_create_is_tried_again_until_it_is_there(monkeypatch: py
     assert [tried.cause for tried in stream.creates[0].tries] == [CLUSTER, None]
 
 
+@pytest.mark.parametrize(("ready", "cause"), [(False, CLUSTER), (True, UNREAD)])
+async def test_policies_that_were_not_read_are_excused_where_the_api_server_says_it_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch, ready: bool, cause: Cause
+) -> None:
+    monkeypatch.setattr("benchmarks.faults.creates.RETRY_SECONDS", (0.0, 0.0))
+    answers = iter([refusal(NOT_SYNCED)])
+
+    async def send(_: str) -> None:
+        if (error := next(answers, None)) is not None:
+            raise error
+
+    async def is_ready() -> bool:
+        return ready
+
+    stream = Stream(send, 1_000.0, 1, is_ready)
+    stream.enough.set()
+    await stream.run()
+    assert [tried.cause for tried in stream.creates[0].tries] == [cause, None]
+
+
 async def test_a_stream_does_not_wait_for_its_answers() -> None:
     async def all_are_asked_for(_: str) -> None:
         while len(stream.creates) < 5:  # noqa: ASYNC110 - the stream goes on by itself
@@ -73,6 +95,21 @@ async def test_a_stream_does_not_wait_for_its_answers() -> None:
     stream.enough.set()
     await stream.run()
     assert all(item.created for item in stream.creates)
+
+
+def test_the_rate_is_that_of_the_first_tries_and_a_create_tells_how_long_it_waited_for_a_worker() -> None:
+    async def send(_: str) -> None:
+        """Nobody calls it."""
+
+    late = Create("agent", 10.0, [Try(14.0, 14.1, STOKER), Try(100.0, 100.1)])
+    stream = Stream(send, 1.0, 2, creates=[create((11.0, 11.1, None)), late], began_at=10.0)
+    assert (stream.rate, late.queued_seconds) == (0.5, 4.0)
+
+
+@pytest.mark.parametrize(("rate", "held"), [(90.0, True), (89.9, False)])
+def test_a_load_that_was_not_reached_does_not_hold(rate: float, held: bool) -> None:
+    found = judge_refusing_none("creates", Outcome([create((9.0, 9.1, None))], rate, (), wanted_rate=100.0))
+    assert (found.held, found.load, found.details["longest_queue_seconds"]) == (held, rate, 0.0)
 
 
 PROFILE: dict[str, Any] = {
@@ -126,6 +163,7 @@ def test_refusals_by_the_cluster_are_not_counted_against_stoker() -> None:
     ("seen", "refused", "lost"),
     [
         (outcome(create((9.0, 9.1, STOKER), (10.0, 10.1, None))), 1, 0),
+        (outcome(create((9.0, 9.1, UNREAD), (10.0, 10.1, None))), 1, 0),
         (outcome(create((9.0, 9.1, CLUSTER))), 0, 1),
         (outcome(create((9.0, 9.1, None)), lacking={"agent": ["gate"]}), 0, 1),
     ],

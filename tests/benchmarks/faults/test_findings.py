@@ -35,12 +35,16 @@ def test_every_fault_of_the_report_has_the_agreed_keys() -> None:
     assert fault["unmutated"] == 0
 
 
-def test_one_that_is_not_held_is_enough_and_one_that_was_skipped_says_nothing() -> None:
-    skipped = Skipped("disk-full", "not root")
-    assert all_held([finding(), skipped])
+def test_one_that_is_not_held_or_was_not_tried_is_enough() -> None:
+    assert all_held([finding(), finding()])
     assert not all_held([finding(), finding("it broke")])
+    assert not all_held([finding(), Skipped("disk-full", "not root")])
+
+
+def test_one_that_was_skipped_is_told_with_its_reason() -> None:
+    skipped = Skipped("disk-full", "not root")
     assert report([skipped])["skipped"] == [{"name": "disk-full", "reason": "not root"}]
-    assert "not root" in line(skipped)
+    assert line(skipped) == "disk-full: NOT TRIED: not root"
 
 
 def test_an_unknown_fault_is_answered_with_the_names_of_all() -> None:

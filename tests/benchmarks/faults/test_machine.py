@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from benchmarks.faults.dripping import HEAD, drops
+from benchmarks.faults import newcomers
+from benchmarks.faults.dripping import HEAD, drip, drops
 from benchmarks.faults.meddler import HOLD_SECONDS, Passing, cutting, doubling, swapping
 from benchmarks.faults.scheduling import Bursts, judge_bursts
-from benchmarks.faults.slowness import judge_slow_clients
+from benchmarks.faults.slowness import Round, judge_slow_clients
 from benchmarks.faults.suspension import Aftermath, complaints_of
-from benchmarks.load import Answers
+from benchmarks.load import Answers, Trust
+from lab.commandlines import LOOPBACK
+from model.errors import LabError
 
 
 def aftermath(
@@ -44,17 +50,59 @@ def test_a_leader_that_did_not_run_is_followed_and_does_no_harm(after: Aftermath
 
 
 def test_a_burst_holds_when_nothing_is_pending_and_tells_what_it_costs() -> None:
-    found = judge_bursts("extender-hung", Bursts(40, 40, 20.0, 80.0, 0.1))
+    found = judge_bursts("extender-hung", Bursts(40, 40, 2.0, 80.0, 0.1))
     assert (found.held, found.load, found.details["cost"]) == (True, 2.0, 0.975)
-    assert not judge_bursts("extender-hung", Bursts(40, 39, 60.0, 80.0, 0.1)).held
+    assert not judge_bursts("extender-hung", Bursts(40, 39, 0.7, 80.0, 0.1)).held
 
 
-@pytest.mark.parametrize(("milliseconds", "held"), [(15.0, True), (15.1, False), (5.0, True)])
-def test_slow_clients_may_cost_half_as_much_again(milliseconds: float, held: bool) -> None:
-    control = [Answers((10.0,), 1.0, 100)] * 3
-    beside = [Answers((milliseconds,), 1.0, 100)] * 3
+def answers(milliseconds: float, sent: int) -> Answers:
+    return Answers((milliseconds,), 1.0, sent)
+
+
+@pytest.mark.parametrize(
+    ("kept", "own", "complaint"),
+    [(15.0, 30.0, ""), (5.0, 10.0, ""), (15.1, 30.0, "p99 of honest"), (15.0, 30.1, "p90 of those that connected")],
+)
+def test_slow_clients_may_cost_half_as_much_again(kept: float, own: float, complaint: str) -> None:
+    control = [Round(answers(10.0, 90), answers(20.0, 10))] * 3
+    beside = [Round(answers(kept, 90), answers(own, 10))] * 3
     found = judge_slow_clients("slow-clients-webhook", control, beside, 500)
-    assert (found.held, found.requests, found.load) == (held, 300, 100.0)
+    assert (found.requests, found.load, found.details["connections"]) == (300, 100.0, 30)
+    assert [complaint in told for told in found.complaints] == ([True] if complaint else [])
+
+
+async def test_a_slow_client_says_when_it_was_thrown_out_and_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.faults.dripping.PAUSE_SECONDS", 0.0)
+    returned, thrown_out = asyncio.Queue[int](), 0
+
+    async def throw_out(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal thrown_out
+        thrown_out += 1
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(throw_out, LOOPBACK, 0) as server:
+        client = asyncio.create_task(drip(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}", 7, returned))
+        assert await asyncio.wait_for(returned.get(), 30) == 7
+        client.cancel()
+        await asyncio.gather(client, return_exceptions=True)
+    assert thrown_out >= 1
+
+
+async def test_every_newcomer_has_a_connection_of_its_own() -> None:
+    peers = list[object]()
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        peers.append(request.transport.get_extra_info("peername"))
+        return web.Response(status=200 if len(peers) < 4 else 503, text="too many")
+
+    app = web.Application()
+    app.router.add_post("/mutate", answer)
+    async with TestServer(app) as server:
+        with pytest.raises(LabError, match="503 too many"):
+            await newcomers.send(str(server.make_url("/mutate")), b"{}", 3_600.0, Trust())
+    assert len(set(peers)) == len(peers) == 4
 
 
 def test_half_of_the_slow_clients_never_end_a_head_and_the_others_never_a_body() -> None:
