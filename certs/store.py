@@ -18,7 +18,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from certs.authority import BACKDATE, CertificateAuthority, KeyPair
+from certs.authority import CertificateAuthority, KeyPair
 from cluster.client import ApiClient
 from model import names
 from model.errors import CertificateError, Conflict, NotFound
@@ -179,7 +179,7 @@ def validate(stored: StoredAuthority, now: datetime) -> None:
     certificate = stored.certificate
     if now >= certificate.not_valid_after_utc:
         raise CertificateError(f"{_WHERE}: the CA expired at {certificate.not_valid_after_utc.isoformat()}; {_REMEDY}")
-    if now < certificate.not_valid_before_utc - BACKDATE:
+    if now < certificate.not_valid_before_utc:
         raise CertificateError(
             f"{_WHERE}: the CA is not valid before {certificate.not_valid_before_utc.isoformat()}, and this machine's"
             f" clock says {now.isoformat()}; set the clock, or {_REMEDY}"
