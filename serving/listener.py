@@ -62,13 +62,12 @@ class Listener:
     async def drain(self, seconds: float, *, linger_seconds: float = 0.0) -> None:
         """Accept no more, finish what is in flight within `seconds`, then close.
 
-        A request already begun, even one whose body still arrives, gets its answer, with `Connection: close`. Where
-        clients are connected, all goes on for `linger_seconds` before that, but that each answer ends its connection:
-        a client may be sending on one that looks idle from here, and is still sent new ones while others have yet to
-        learn that this endpoint goes.
+        A request already begun, even one whose body still arrives, gets its answer, with `Connection: close`. All goes
+        on for `linger_seconds` before that, but that each answer ends its connection: a client may be sending on one
+        that looks idle from here, and opens new ones while others have yet to learn that this endpoint goes.
         """
         self._draining = True
-        if linger_seconds and len(self._connections):
+        if linger_seconds:
             await asyncio.sleep(linger_seconds)
         if self._server is not None:
             self._server.close()

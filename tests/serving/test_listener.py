@@ -221,9 +221,15 @@ async def test_while_it_lingers_old_and_new_connections_are_answered_once_more()
         await draining
 
 
-async def test_a_listener_that_nobody_is_connected_to_does_not_linger() -> None:
+async def test_a_listener_that_nobody_is_connected_to_lingers_for_those_who_come_yet() -> None:
     async with serving() as server:
-        await asyncio.wait_for(server.listener.drain(30, linger_seconds=3_600), 30)
+        draining = asyncio.create_task(server.listener.drain(30, linger_seconds=0.5))
+        await asyncio.sleep(0)
+        reader, writer = await server.connect()
+        writer.write(GET)
+        assert (await read_answer(reader))[1] == b"done\n"
+        writer.close()
+        await draining
 
 
 async def test_draining_ends_at_its_deadline_whatever_runs() -> None:
