@@ -79,7 +79,15 @@ async def go_webhook(program: Path, directory: Path, files: CredentialFiles) -> 
 @asynccontextmanager
 async def _stoker(role: str, kubeconfig: Path, directory: Path, options: Sequence[Any]) -> AsyncIterator[Party]:
     def build(ports: Sequence[int]) -> Process:
-        words = ["--kubeconfig", kubeconfig, *options, f"--{role}-listen", f"{LOOPBACK}:{ports[0]}"]
+        words = [
+            "--kubeconfig",
+            kubeconfig,
+            "--linger-seconds",
+            "0",
+            *options,
+            f"--{role}-listen",
+            f"{LOOPBACK}:{ports[0]}",
+        ]
         return serving(f"stoker-{role}", role, ports[1], words, log=_log(directory, role))
 
     async with _running(2, build, "http" if role == "extender" else "https") as party:

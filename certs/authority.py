@@ -2,7 +2,7 @@
 
 Keys are ECDSA P-256: every TLS 1.2 and 1.3 client of Kubernetes takes them, and signing costs a replica well under a
 millisecond. `now` is a parameter everywhere, and each certificate is valid from `BACKDATE` before it, so that a client
-whose clock is minutes behind still accepts a fresh leaf.
+whose clock is hours behind still accepts a fresh leaf.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from model.errors import CertificateError
 
-BACKDATE = timedelta(minutes=10)
+BACKDATE = timedelta(days=1)
 CA_LIFETIME = timedelta(days=365)
 LEAF_LIFETIME = timedelta(days=7)
 

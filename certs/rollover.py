@@ -8,7 +8,7 @@
 |---|---|---|
 | steady | one CA in the bundle | two thirds of the CA's life, or somebody who asks |
 | publishing | the next CA as well, in the bundle and apart | every caBundle to hold both |
-| waiting | the same, and the instant of the switch | that instant, when every API server has seen the bundle |
+| waiting | the same, and the instant of the switch | that instant, and the next CA to be valid |
 | confirming | the next CA signs; the old one is in the bundle only | every living replica to serve from the new CA |
 
 The phase is read from the Secret and from nothing else, so whoever crashes at any step is followed by whoever looks
@@ -103,6 +103,8 @@ def _while_waiting(stored: StoredAuthority, published: bool, now: datetime) -> t
         return Action.REDATE, f"the switch at {_shown(instant)} is further away than the whole wait"
     if now < instant:
         return None, f"{_shown(instant)}, when every API server has seen both CAs"
+    if stored.next is not None and now < (valid_from := stored.next.pair.certificate.not_valid_before_utc):
+        return None, f"{_shown(valid_from)}, when the next CA is valid; the clock of whoever made it was ahead of ours"
     return Action.SWITCH, "every API server has seen both CAs"
 
 

@@ -19,7 +19,7 @@ from certs.serving import IDENTITIES, ServingTls
 from certs.store import AuthorityStore, StoredAuthority, split_bundle
 from cluster.client import ApiClient
 from model import names
-from model.errors import CertificateError, Conflict, StokerError
+from model.errors import CertificateError, Conflict, SpoiltSecret, StokerError
 
 CHECK_SECONDS: Final = 30.0
 """A deleted Secret or a caBundle that somebody overwrote is noticed within this time; it costs two small reads."""
@@ -78,7 +78,7 @@ class SelfManaged:
         self._stored: StoredAuthority | None = None
         self._followed_at = monotonic()
         """When the Secret was asked for that the certificate follows; it may have changed since, however late the
-        answer was looked at."""
+        answer was looked at. From a spoilt one no rollover goes on, so what was followed before it still holds."""
 
         self._serves = ""
         self._announced: str | None = None
@@ -87,7 +87,7 @@ class SelfManaged:
         """The certificate is kept whatever else fails; StokerError tells of the first thing that did."""
         unannounced = await self._announce()
         asked_at = self._monotonic()
-        stored = self._stored = await self._store.ensure(now)
+        stored = self._stored = await self._read(now, asked_at)
         self._serve(stored, now)
         self._followed_at = asked_at
         if self._serves != self._announced:
@@ -117,6 +117,13 @@ class SelfManaged:
         if silent_seconds < SILENT_SECONDS:
             return None
         return f"the CA was last read {silent_seconds:.0f} s ago, so that it may have been replaced since"
+
+    async def _read(self, now: datetime, asked_at: float) -> StoredAuthority:
+        try:
+            return await self._store.ensure(now)
+        except SpoiltSecret:
+            self._followed_at = asked_at
+            raise
 
     async def _announce(self) -> StokerError | None:
         """An error is raised as long as nobody knows of this replica: it may not begin to serve then."""

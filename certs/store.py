@@ -18,10 +18,10 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from certs.authority import BACKDATE, CertificateAuthority, KeyPair
+from certs.authority import CertificateAuthority, KeyPair
 from cluster.client import ApiClient
 from model import names
-from model.errors import CertificateError, Conflict, NotFound
+from model.errors import CertificateError, Conflict, NotFound, SpoiltSecret
 
 FIELD_MANAGER: Final = "stoker-certs"
 COMMON_NAME: Final = "stoker-ca"
@@ -79,18 +79,21 @@ class AuthorityStore:
         self._client = client
 
     async def read(self) -> StoredAuthority | None:
-        """The authority, whatever its age; None where there is no Secret; CertificateError where it is malformed."""
+        """The authority, whatever its age; None where there is no Secret; SpoiltSecret where it is malformed."""
         try:
             secret = await self._client.get(f"{_SECRETS}/{names.CA_SECRET}")
         except NotFound:
             return None
-        return parse_secret(secret)
+        try:
+            return parse_secret(secret)
+        except CertificateError as error:
+            raise SpoiltSecret(str(error)) from error
 
     async def ensure(self, now: datetime) -> StoredAuthority:
         """The authority all replicas share, made by whichever comes first.
 
-        CertificateError where the Secret is malformed or its certificate is not valid at `now`: another authority is
-        not made silently in its place, since somebody may have put it there.
+        SpoiltSecret where the Secret is malformed, CertificateError where its certificate is not valid at `now`:
+        another authority is not made silently in its place, since somebody may have put it there.
         """
         stored = await self.read()
         if stored is None:
@@ -179,7 +182,7 @@ def validate(stored: StoredAuthority, now: datetime) -> None:
     certificate = stored.certificate
     if now >= certificate.not_valid_after_utc:
         raise CertificateError(f"{_WHERE}: the CA expired at {certificate.not_valid_after_utc.isoformat()}; {_REMEDY}")
-    if now < certificate.not_valid_before_utc - BACKDATE:
+    if now < certificate.not_valid_before_utc:
         raise CertificateError(
             f"{_WHERE}: the CA is not valid before {certificate.not_valid_before_utc.isoformat()}, and this machine's"
             f" clock says {now.isoformat()}; set the clock, or {_REMEDY}"

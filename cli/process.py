@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from serving.addresses import Address
     from serving.listener import Listener
 
-LINGER_SECONDS: Final = 3.0
-"""In which connections that API servers keep come to their next request and so to their end, and every node learns that
-this is no endpoint any more."""
+LINGER_SECONDS: Final = 10.0
+"""In which every node learns that this is no endpoint any more (that begins with SIGTERM, and new connections come
+until it is done), and connections that API servers keep come to their next request and so to their end."""
 
 DRAIN_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 5.0
-"""Together with what the health listener takes, well within the Deployment's grace of 45 s."""
+"""Together with what the health listener and the withdrawal take, within the Deployment's grace of 45 s."""
 
 log = logging.getLogger("stoker")
 
@@ -61,6 +61,7 @@ class ServeOptions:
     insecure_http: bool
     unknown_profile: UnknownProfile
     time_scale: float
+    linger_seconds: float
 
     @property
     def needs_fleet(self) -> bool:
@@ -116,11 +117,12 @@ class ServingProcess:
             if not self._stop.is_set():
                 await self._listen(listeners)
         finally:
+            linger_seconds = self._options.linger_seconds if self._not_serving is None else 0.0
             self._not_serving = "shutting down"
-            endings = [listener.drain(DRAIN_SECONDS, linger_seconds=LINGER_SECONDS) for listener in listeners]
+            endings = [listener.drain(DRAIN_SECONDS, linger_seconds=linger_seconds) for listener in listeners]
             if end_placement is not None:
                 endings.append(end_placement())
-            async with asyncio.timeout(LINGER_SECONDS + DRAIN_SECONDS + CLOSE_SECONDS):
+            async with asyncio.timeout(linger_seconds + DRAIN_SECONDS + CLOSE_SECONDS):
                 await asyncio.gather(*endings)
             await health.drain(1.0)
             log.info("stopped")

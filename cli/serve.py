@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cli.options import Kubeconfig, TimeScale
-from cli.process import Role, ServeOptions, ServingProcess, UnknownProfile
+from cli.process import LINGER_SECONDS, Role, ServeOptions, ServingProcess, UnknownProfile
 from cli.tls import Certificates, TlsOptions, tls_files
 from model.errors import InvalidInput
 
@@ -55,6 +55,9 @@ def serve(
     ] = UnknownProfile.REFUSE,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     time_scale: TimeScale = 1.0,
+    linger_seconds: Annotated[
+        float, typer.Option(hidden=True, min=0.0, max=LINGER_SECONDS, help="After SIGTERM; shortened in the lab.")
+    ] = LINGER_SECONDS,
     certificate_check_seconds: Annotated[
         float, typer.Option(hidden=True, min=0.05, help="Between two looks at the CA; shortened in the lab.")
     ] = 30.0,
@@ -80,6 +83,7 @@ def serve(
         insecure_http=insecure_http,
         unknown_profile=unknown_profile,
         time_scale=time_scale,
+        linger_seconds=linger_seconds,
     )
     uvloop.run(_serve(options))
 

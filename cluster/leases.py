@@ -49,7 +49,7 @@ class LeaseName:
 
 
 class LeaseObserver:
-    """Whether a Lease is seen to be renewed; fed by a reflector."""
+    """Whether somebody is seen to attend to what a Lease is for; fed by a reflector."""
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -58,11 +58,18 @@ class LeaseObserver:
         self._met: dict[str, float] = {}
 
     def changed(self, old: wire.Lease | None, new: wire.Lease | None) -> None:
-        """A Lease that is new to us may be long dead: only a change of its renewal counts. Given back, it is free."""
+        """A Lease that is new to us may be long dead: only a change of its renewal counts.
+
+        Giving it back counts as the last renewal: whoever waits for it takes it at his next look, and nothing may go
+        unattended in between.
+        """
         if new is None or not new.spec.holder_identity:
             name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
-            self._seen.pop(name, None)
-            self._renewed.pop(name, None)
+            was_held = self._renewed.pop(name, None) is not None
+            if new is None:
+                self._seen.pop(name, None)
+            elif was_held and self.is_renewed(name):
+                self._seen[name] = self._clock()
             return
         name, renewed = new.metadata.name, new.spec.renew_time or ""
         self._met.setdefault(name, self._clock())

@@ -137,6 +137,8 @@ class Reflector(Generic[T]):
             await self._follow()
         except Expired as error:
             log.info("%s", error)
+            if self._seen is not None:
+                self._break_off()
             self._version = ""
             return "expired"
         except StokerError as error:
@@ -208,6 +210,7 @@ class Reflector(Generic[T]):
         for key in [key for key in self.objects if key not in seen]:
             self._remove(key)
         self._progress(version)
+        self._broken_since = None
         self._report_told()
         self.synced.set()
 
@@ -321,7 +324,12 @@ class Reflector(Generic[T]):
         self._version = version or self._version
 
     def _heard(self) -> None:
+        """A list that is not whole yet says nothing about how fresh the copy is, and a watch that breaks again and
+        again is whole again when it stays open, however much it brings before.
+        """
+        if self._seen is not None:
+            return
         self._last_event = self._clock()
-        if self._seen is None:
-            self._changes += 1
+        self._changes += 1
+        if self._is_resumed():
             self._broken_since = None

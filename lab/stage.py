@@ -32,6 +32,8 @@ from model.errors import LabError
 WEBHOOK_REPLICAS: Final = 2
 TOKEN_SECONDS: Final = 24 * 3600
 PUBLICATION_SECONDS: Final = 30.0
+LINGER_SECONDS: Final = 3.0
+"""Shorter than in a cluster: the balancer here learns of an end at once."""
 
 Progress = Callable[[str], None]
 
@@ -142,7 +144,8 @@ class Stage:
         return await start_on_free_ports(2, build)
 
     def _stoker(self, name: str, roles: str, kubeconfig: str, metrics_port: int, listen: Sequence[str]) -> Process:
-        options = ("--kubeconfig", kubeconfig, "--time-scale", str(self.speed), *listen)
+        hidden = ("--time-scale", str(self.speed), "--linger-seconds", str(LINGER_SECONDS))
+        options = ("--kubeconfig", kubeconfig, *hidden, *listen)
         log = self.control_plane.directory / "logs" / f"{name}.log"
         return serving(name, roles, metrics_port, options, log=log)
 

@@ -6,6 +6,7 @@ StokerError
 │   ├── InvalidProfile      a TenantProfile
 │   └── InvalidRequest      a request to one of our servers (carries the HTTP status of its answer)
 ├── CertificateError        a certificate or key that cannot be used
+│   └── SpoiltSecret        the CA Secret was read, and nothing can be made of it
 ├── ApiError                the Kubernetes API refused (carries the HTTP status and reason)
 │   ├── NotFound            there is no such object
 │   ├── Conflict            a precondition did not hold: somebody wrote first
@@ -45,6 +46,10 @@ class InvalidRequest(InvalidInput):
 
 class CertificateError(StokerError):
     """A certificate or a key that cannot be used."""
+
+
+class SpoiltSecret(CertificateError):
+    """The CA Secret was read, and nothing can be made of it, by this replica or another."""
 
 
 class ApiError(StokerError):

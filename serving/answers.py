@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -14,28 +15,40 @@ from prometheus_client import Counter, Histogram
 
 from model.errors import InvalidRequest
 from serving import metrics
+from serving.budget import BODIES
 
 UNKNOWN_PATH: Final = "unknown"
 
 # Answered before a request's body was read to its end: what is left of it is not worth waiting for.
 _CLOSING: Final = frozenset((408, 413, 415))
-_CLOSING_REASON: Final = "overload"
+_CLOSING_REASONS: Final = frozenset(("overload", "body_budget", "slow_handling"))
+
+HANDLING_DEADLINE_SECONDS: Final = 10.0
+"""Nobody waits for an answer any more by then: API servers and schedulers give up after 5 s."""
 
 _log = logging.getLogger(__name__)
 
 
-def answering(listener: str, *, clock: Callable[[], float] = time.perf_counter) -> Middleware:
+def answering(
+    listener: str,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    deadline_seconds: float = HANDLING_DEADLINE_SECONDS,
+) -> Middleware:
     """The middleware of a listener's application; `listener` names it in logs and metrics.
 
     InvalidRequest becomes the answer it carries; unknown paths and methods become sentences; anything unexpected is
     logged with its traceback and answered 503, so that the caller's failure policy, not luck, decides what follows.
+    A handler that takes longer than `deadline_seconds` is ended and answered 503.
     """
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = clock()
+        deadline = asyncio.timeout(deadline_seconds)
         try:
-            response = await handler(request)
+            async with deadline:
+                response = await handler(request)
         except InvalidRequest as error:
             response = refuse(listener, request, error)
         except web.HTTPNotFound:
@@ -46,7 +59,10 @@ def answering(listener: str, *, clock: Callable[[], float] = time.perf_counter) 
         except web.HTTPException as error:
             response = refuse(listener, request, InvalidRequest(error.reason, status=error.status, reason="http"))
         except Exception as error:  # noqa: BLE001 - the last resort of every request: logged in full, and never a 500
-            response = fail(listener, request, error)
+            late = deadline.expired()
+            response = refuse(listener, request, _overdue(deadline_seconds)) if late else fail(listener, request, error)
+        finally:
+            BODIES.release(request)
         _observe(listener, request, response.status, clock() - started)
         return response
 
@@ -71,7 +87,7 @@ def refuse(listener: str, request: web.BaseRequest, error: InvalidRequest) -> we
         },
     )
     response = _sentence(error.status, str(error))
-    if error.status in _CLOSING or error.reason == _CLOSING_REASON:
+    if error.status in _CLOSING or error.reason in _CLOSING_REASONS:
         response.force_close()
     return response
 
@@ -89,6 +105,10 @@ def fail(listener: str, request: web.BaseRequest, error: BaseException | None) -
 
 def _sentence(status: int, text: str) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", content_type="text/plain")
+
+
+def _overdue(deadline_seconds: float) -> InvalidRequest:
+    return InvalidRequest(f"no answer was found within {deadline_seconds:g} s", status=503, reason="slow_handling")
 
 
 def _unknown_path(request: web.Request) -> InvalidRequest:

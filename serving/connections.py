@@ -9,12 +9,20 @@ from typing import Final
 from aiohttp import web
 
 from model.errors import InvalidRequest
+from serving import metrics
 from serving.answers import fail, refuse
 
 KEEP_ALIVE_SECONDS: Final = 120.0
 """Longer than the 90 s for which the API server and the scheduler keep idle connections: they close first."""
 
 HEAD_DEADLINE_SECONDS: Final = 10.0
+SEND_DEADLINE_SECONDS: Final = 10.0
+"""For which a client may leave unread what it asked for."""
+
+MAX_CONNECTIONS: Final = 1024
+"""Of one listener; each may take some 100 KiB of buffers. API servers and schedulers keep one for each request that
+they have under way: tens."""
+
 LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that the client gets to its answer."""
 
@@ -22,9 +30,10 @@ LINGER_SECONDS: Final = 2.0
 class Connections:
     """The open connections of one listener."""
 
-    def __init__(self, listener: str, *, head_deadline_seconds: float) -> None:
+    def __init__(self, listener: str, *, head_deadline_seconds: float, most: int = MAX_CONNECTIONS) -> None:
         self.listener = listener
         self.head_deadline_seconds = head_deadline_seconds
+        self._most = most
         self._open: set[Connection] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()
@@ -33,6 +42,11 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: Connection) -> None:
+        """Where there are too many it is closed at once, and counted."""
+        if len(self._open) >= self._most:
+            metrics.CONNECTIONS_REFUSED.labels(self.listener).inc()
+            connection.abort()
+            return
         self._open.add(connection)
         self._none_left.clear()
 
@@ -51,9 +65,11 @@ class Connections:
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's protocol, with a timer from a request's first byte (or the connection's start) to its whole head."""
+    """aiohttp's protocol, with a timer from a request's first byte (or the connection's start) to its whole head, and
+    with one while the client does not read its answer.
+    """
 
-    __slots__ = ("_connections", "_head_timer", "head_at")
+    __slots__ = ("_connections", "_head_timer", "_send_timer", "head_at")
 
     def __init__(self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -66,6 +82,7 @@ class Connection(web.RequestHandler):
         )
         self._connections = connections
         self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
         self.head_at = 0.0
         """When the last request's head was whole, on the monotonic clock."""
 
@@ -76,11 +93,12 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._connections.add(self)
         self._start_head_timer()
+        self._connections.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
+        self._stop_send_timer()
         self._connections.remove(self)
         super().connection_lost(exc)
 
@@ -92,6 +110,21 @@ class Connection(web.RequestHandler):
             self.head_at = monotonic()
         elif self.is_idle:
             self._start_head_timer()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._send_timer = self._loop.call_later(SEND_DEADLINE_SECONDS, self.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def abort(self) -> None:
+        """End at once; what the client has not taken yet is thrown away."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
 
     def handle_error(
         self,
@@ -123,9 +156,14 @@ class Connection(web.RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
     def _give_up_on_head(self) -> None:
         self._head_timer = None
-        self.force_close()
+        self.abort()
 
 
 def seconds_in_hand(request: web.BaseRequest) -> float:

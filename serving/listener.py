@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from serving.addresses import Address
-from serving.connections import HEAD_DEADLINE_SECONDS, Connection, Connections
+from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections
 
 _CLEANUP_SECONDS: Final = 0.5
 _HANDSHAKE_SECONDS: Final = 10.0
@@ -29,13 +29,14 @@ class Listener:
         *,
         ssl_context: ssl.SSLContext | None = None,
         head_deadline_seconds: float = HEAD_DEADLINE_SECONDS,
+        most_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self.name = name
         self.address = address
         """Where it listens; after `start` with the port that was really taken."""
         self._ssl_context = ssl_context
         self._draining = False
-        self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds)
+        self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
         self._runner = web.AppRunner(app, shutdown_timeout=_CLEANUP_SECONDS)
         self._server: asyncio.Server | None = None
         app.on_response_prepare.append(self._end_connection_when_draining)
@@ -61,13 +62,12 @@ class Listener:
     async def drain(self, seconds: float, *, linger_seconds: float = 0.0) -> None:
         """Accept no more, finish what is in flight within `seconds`, then close.
 
-        A request already begun, even one whose body still arrives, gets its answer, with `Connection: close`. Where
-        clients are connected, all goes on for `linger_seconds` before that, but that each answer ends its connection:
-        a client may be sending on one that looks idle from here, and is still sent new ones while others have yet to
-        learn that this endpoint goes.
+        A request already begun, even one whose body still arrives, gets its answer, with `Connection: close`. All goes
+        on for `linger_seconds` before that, but that each answer ends its connection: a client may be sending on one
+        that looks idle from here, and opens new ones while others have yet to learn that this endpoint goes.
         """
         self._draining = True
-        if linger_seconds and len(self._connections):
+        if linger_seconds:
             await asyncio.sleep(linger_seconds)
         if self._server is not None:
             self._server.close()

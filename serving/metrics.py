@@ -28,6 +28,11 @@ REFUSED: Final = Counter(
     "Requests answered with a 4xx, or that no answer could be made for, by constant reason.",
     ["listener", "reason"],
 )
+CONNECTIONS_REFUSED: Final = Counter(
+    "stoker_http_connections_refused_total",
+    "Connections closed at once because their listener had as many as it may have.",
+    ["listener"],
+)
 IRREGULARITIES: Final = Counter(
     "stoker_time_irregularities_total",
     "Times that the process stood still for seconds (suspended), or that its clock was set (clock-set).",

@@ -8,9 +8,11 @@ from typing import Final
 from aiohttp import web
 
 from model.errors import InvalidRequest
+from serving.budget import BODIES
 
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-BODY_DEADLINE_SECONDS: Final = 10.0
+BODY_DEADLINE_SECONDS: Final = 4.0
+"""Less than the 5 s after which API servers and schedulers stop waiting for the answer."""
 
 
 async def read_json(
@@ -19,7 +21,7 @@ async def read_json(
     limit_bytes: int = MAX_BODY_BYTES,
     deadline_seconds: float = BODY_DEADLINE_SECONDS,
 ) -> bytes:
-    """The body of a JSON request, not yet parsed; raises InvalidRequest with 400, 408, 413 or 415.
+    """The body of a JSON request, not yet parsed; raises InvalidRequest with 400, 408, 413, 415 or 503.
 
     A declared length over the limit is refused without reading; a chunked body, as soon as it passes the limit.
     """
@@ -74,6 +76,7 @@ async def _read(request: web.Request, limit_bytes: int) -> bytes:
         received_bytes += len(chunk)
         if received_bytes > limit_bytes:
             raise _too_large(limit_bytes)
+        BODIES.hold(request, received_bytes)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

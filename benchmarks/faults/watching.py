@@ -31,8 +31,8 @@ from model.errors import LabError
 NODES: Final = 200
 SAMPLE_SECONDS: Final = 0.1
 RECOVERY_SECONDS: Final = 120.0
-LONGEST_CUT_BYTES: Final = 1_000_000
-"""Some fifty events of nodes with fifty images: as much as changes in the pauses between tries."""
+LONGEST_CUT_BYTES: Final = 30_000
+"""Some events of nodes with fifty images."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def test_a_leaf_is_due_from_two_thirds_of_its_life_and_before_it_is_valid(after:
     assert is_due(LEAF, CA.pair.certificate, NOW + after) is due
 
 
-def test_the_backdated_minutes_belong_to_its_life() -> None:
+def test_the_backdated_day_belongs_to_its_life() -> None:
     assert renewal_time(LEAF.certificate) == NOW - BACKDATE + (LIFETIME + BACKDATE) * 2 / 3
 
 

@@ -64,6 +64,21 @@ def test_a_step_is_taken_when_it_is_due_and_not_before(
     assert next_step(stored, published=published, replicas={}, now=NOW + after).action is action
 
 
+def test_nobody_switches_to_an_authority_that_is_not_valid_yet() -> None:
+    ahead = timedelta(days=2)
+    following = authority(now=NOW + ahead)
+    waiting = replace(WAITING, next=following)
+    verdict = next_step(waiting, published=True, replicas={}, now=NOW + WAIT)
+    assert (verdict.phase, verdict.action) == (Phase.WAITING, None)
+    assert "when the next CA is valid" in verdict.reason
+    assert next_step(waiting, published=True, replicas={}, now=NOW + ahead).action is Action.SWITCH
+
+
+def test_an_hour_between_two_clocks_holds_up_no_switch() -> None:
+    waiting = replace(WAITING, next=authority(now=NOW + timedelta(hours=1)))
+    assert next_step(waiting, published=True, replicas={}, now=NOW + WAIT).action is Action.SWITCH
+
+
 @pytest.mark.parametrize(
     ("replicas", "action", "reason"),
     [

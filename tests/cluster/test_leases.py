@@ -292,15 +292,35 @@ def test_a_change_of_something_else_is_no_renewal() -> None:
     assert not watched.is_renewed
 
 
-def test_a_lease_that_was_given_back_is_nobodys_although_that_was_a_write() -> None:
+def test_a_lease_that_is_given_back_is_attended_to_for_as_long_as_a_renewal_lasts() -> None:
     watched = Watched()
     watched.tell(lease(1))
     watched.tell(lease(3))
+    watched.now += LEASE_SECONDS - 0.1
+    watched.tell(lease(4, holder=""))
+    watched.now += LEASE_SECONDS - 0.1
+    assert watched.is_renewed
+    watched.tell(lease(5, holder=""))
+    watched.now += 0.1
+    assert not watched.is_renewed
+    watched.tell(lease(6, holder="next"))
+    assert watched.is_renewed
+
+
+def test_a_lease_that_is_given_back_by_somebody_long_dead_is_nobodys() -> None:
+    watched = Watched()
+    watched.tell(lease(1))
+    watched.tell(lease(3))
+    watched.now += LEASE_SECONDS
     watched.tell(lease(4, holder=""))
     assert not watched.is_renewed
-    watched.tell(lease(5, holder="next"))
-    watched.tell(lease(7, holder="next"))
-    assert watched.is_renewed
+
+
+def test_a_lease_that_was_never_seen_renewed_is_nobodys_when_it_is_given_back() -> None:
+    watched = Watched()
+    watched.tell(lease(1))
+    watched.tell(lease(4, holder=""))
+    assert not watched.is_renewed
 
 
 def test_a_lease_that_was_deleted_is_not_renewed() -> None:

@@ -299,6 +299,41 @@ async def test_a_watch_that_breaks_whenever_it_is_resumed_makes_the_copy_stale()
         assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
 
 
+async def test_a_watch_that_brings_a_little_whenever_it_breaks_makes_the_copy_stale() -> None:
+    little = [stream(event("MODIFIED", "a", 6 + number), then="break") for number in range(2_000)]
+    async with following(listed(5, "a", then="end"), *little) as state:
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 31.0
+        await state.until(lambda: len(state.queries) >= 6)
+        assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
+
+
+async def test_a_list_that_makes_it_whole_mends_a_watch_that_broke() -> None:
+    script = (listed(5, "a", then="end"), refusal(503), refusal(410), listed(9, "a", "b"))
+    async with following(*script) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        await state.until(lambda: state.reflector.complaint() is None)
+        state.now += 31.0
+        assert state.reflector.complaint() is None
+
+
+async def test_lists_that_expire_before_they_are_whole_make_the_copy_stale() -> None:
+    begun = [stream(event("ADDED", "a", 9 + number), failure(410)) for number in range(2_000)]
+    async with following(listed(5, "a", after=(failure(410),)), *begun) as state:
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 31.0
+        await state.until(lambda: len(state.queries) >= 6)
+        assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
+
+
+async def test_half_a_list_is_no_news_of_the_copy() -> None:
+    async with following(listed(5, "a", after=(failure(410),)), stream(event("ADDED", "b", 8))) as state:
+        await synced(state, "a")
+        state.now += 151.0
+        await state.until(lambda: "b appeared" in state.told)
+        assert state.reflector.complaint() is not None
+
+
 async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
     async with following(listed(5, "a")) as state:
         await synced(state, "a")

@@ -50,6 +50,7 @@ async def test_all_roles_serve_in_one_process_with_certificates_from_files(
         *("--controllers-listen", controllers, "--metrics-listen", metrics),
         *("--tls-cert-file", tmp_path / "tls.crt", "--tls-key-file", tmp_path / "tls.key"),
         *("--unknown-profile", "refuse", "--time-scale", str(installation.stage.speed)),
+        *("--linger-seconds", "0"),
     ) as process:
         await ready(metrics)
         arguments = {"Pod": pod, "Nodes": None, "NodeNames": sorted(NODES)}

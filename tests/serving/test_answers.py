@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -25,8 +26,14 @@ async def _refuses(_: web.Request) -> web.Response:
     raise InvalidRequest("that will not do", status=413, reason="test_reason")
 
 
+async def _never_ends(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
 def application() -> web.Application:
-    app = web.Application(middlewares=[answering("test")])
+    app = web.Application(middlewares=[answering("test", deadline_seconds=0.05)])
+    app.router.add_get("/never-ends", _never_ends)
     app.router.add_get("/breaks", _breaks)
     app.router.add_get("/times-out", _times_out)
     app.router.add_get("/refuses", _refuses)
@@ -51,6 +58,15 @@ async def test_an_invalid_request_is_answered_and_counted_as_it_says() -> None:
     async with TestClient(TestServer(application())) as client:
         response = await client.get("/refuses")
         assert (response.status, await response.text()) == (413, "that will not do\n")
+    assert REGISTRY.get_sample_value("stoker_http_refused_total", labels) == before + 1
+
+
+async def test_a_handler_that_does_not_end_is_ended_and_answered_503() -> None:
+    labels = {"listener": "test", "reason": "slow_handling"}
+    before = REGISTRY.get_sample_value("stoker_http_refused_total", labels) or 0
+    async with TestClient(TestServer(application())) as client:
+        response = await client.get("/never-ends")
+        assert (response.status, await response.text()) == (503, "no answer was found within 0.05 s\n")
     assert REGISTRY.get_sample_value("stoker_http_refused_total", labels) == before + 1
 
 

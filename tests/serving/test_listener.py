@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 
 from certs.authority import CertificateAuthority
 from serving import connections
@@ -30,13 +31,20 @@ class Server:
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, head_deadline_seconds: float = 10.0) -> None:
         self.began = asyncio.Event()
+        self.cut_off = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
         app = web.Application(middlewares=[answering("test")])
         app.router.add_get("/", self._handle)
         app.router.add_post("/", self._read)
+        app.router.add_get("/endless", self._write)
         self.listener = Listener(
-            "test", app, LOOPBACK, ssl_context=ssl_context, head_deadline_seconds=head_deadline_seconds
+            "test",
+            app,
+            LOOPBACK,
+            ssl_context=ssl_context,
+            head_deadline_seconds=head_deadline_seconds,
+            most_connections=3,
         )
 
     async def _handle(self, _: web.Request) -> web.Response:
@@ -47,6 +55,15 @@ class Server:
     async def _read(self, request: web.Request) -> web.Response:
         self.began.set()
         return web.Response(body=await read_json(request))
+
+    async def _write(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 1_000_000)
+        finally:
+            self.cut_off.set()
 
     async def connect(self, context: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = self.listener.address
@@ -204,9 +221,15 @@ async def test_while_it_lingers_old_and_new_connections_are_answered_once_more()
         await draining
 
 
-async def test_a_listener_that_nobody_is_connected_to_does_not_linger() -> None:
+async def test_a_listener_that_nobody_is_connected_to_lingers_for_those_who_come_yet() -> None:
     async with serving() as server:
-        await asyncio.wait_for(server.listener.drain(30, linger_seconds=3_600), 30)
+        draining = asyncio.create_task(server.listener.drain(30, linger_seconds=0.5))
+        await asyncio.sleep(0)
+        reader, writer = await server.connect()
+        writer.write(GET)
+        assert (await read_answer(reader))[1] == b"done\n"
+        writer.close()
+        await draining
 
 
 async def test_draining_ends_at_its_deadline_whatever_runs() -> None:
@@ -217,6 +240,35 @@ async def test_draining_ends_at_its_deadline_whatever_runs() -> None:
         await server.began.wait()
         await server.listener.drain(0.01)
         assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_connection_beyond_the_limit_is_closed_and_counted_and_the_others_go_on() -> None:
+    labels = {"listener": "test"}
+    before = REGISTRY.get_sample_value("stoker_http_connections_refused_total", labels) or 0
+    async with serving() as server:
+        kept = [await server.connect() for _ in range(3)]
+        for reader, writer in kept:
+            writer.write(GET)
+            await read_answer(reader)
+        newest, newest_writer = await server.connect()
+        assert await newest.read() == b""
+        newest_writer.close()
+        for reader, writer in kept:
+            writer.write(GET)
+            assert (await read_answer(reader))[1] == b"done\n"
+            writer.close()
+    assert REGISTRY.get_sample_value("stoker_http_connections_refused_total", labels) == before + 1
+
+
+async def test_a_client_that_does_not_read_its_answer_loses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "SEND_DEADLINE_SECONDS", 0.05)
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET.replace(b"/", b"/endless", 1))
+        async with asyncio.timeout(5):
+            await server.cut_off.wait()
+        assert not reader.at_eof()
         writer.close()
 
 

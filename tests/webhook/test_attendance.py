@@ -75,10 +75,10 @@ async def test_a_lease_that_stands_there_and_was_not_seen_renewed_counts_for_not
     assert await admitted(tenancy()) == ([OTHERS], "default-scheduler", ["gate-unattended", "scheduler-unattended"])
 
 
-async def test_a_lease_that_was_given_back_counts_for_nothing_at_once() -> None:
+async def test_the_gate_is_written_between_two_holders_of_the_lease() -> None:
     view = tenancy(*BOTH)
     view.leases.changed(lease(names.CONTROLLERS_LEASE, 3), lease(names.CONTROLLERS_LEASE, 4, holder=""))
-    assert (await admitted(view))[0] == [OTHERS]
+    assert (await admitted(view))[0] == [OTHERS, names.WARM_NODE_GATE]
 
 
 @pytest.mark.parametrize("manifest", [pod(metadata=DAEMON), pod(nodeName="n1")])
