@@ -72,11 +72,7 @@ class Snapshot:
         self.clock = clock
         self.tenancy = tenancy = Tenancy(lambda: _complaint(self._tenancy_reflectors))
         self.fleet = fleet = Fleet(clock, tenancy, self.complaint)
-        self.waiting = waiting = WaitingPods(clock)
-
-        def pod_changed(old: wire.Pod | None, new: wire.Pod | None) -> None:
-            fleet.pod_changed(old, new)
-            waiting.pod_changed(old, new)
+        self.waiting = WaitingPods(clock)
 
         self._tenancy_reflectors: list[Reflector[Any]] = [
             follow(NAMESPACES, tenancy.namespace_changed),
@@ -85,7 +81,7 @@ class Snapshot:
         ]
         self._fleet_reflectors: list[Reflector[Any]] = [
             follow(NODES, fleet.node_changed),
-            follow(PODS, pod_changed),
+            follow(PODS, self.pod_changed),
         ]
         evidence: list[Reflector[Any]] = [
             follow(SANDBOX_FAILURES, fleet.sandbox_failure_changed),
@@ -95,6 +91,13 @@ class Snapshot:
         leases = [follow(LEASES, tenancy.leases.changed)] if with_leases else []
         self._read = [*self._judged, *(evidence if with_fleet else ())]
         self.reflectors: Sequence[Reflector[Any]] = [*self._read, *leases]
+
+    def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        """Both are told: what the fleet stumbles over must not leave a pod waiting that does not wait any more."""
+        try:
+            self.fleet.pod_changed(old, new)
+        finally:
+            self.waiting.pod_changed(old, new)
 
     def complaint(self) -> str | None:
         return _complaint(self._judged)
