@@ -113,8 +113,10 @@ class Fleet:
 
         It is read before anything changes: what cannot be read leaves the pod as it was, to be taken away later.
         """
-        pod = bound_pod(new, self._clock) if new is not None and new.spec.node_name else None
-        was = self._bound.pop((new or old).metadata.key, None)  # type: ignore[union-attr] # one of the two at least
+        key = (new or old).metadata.key  # type: ignore[union-attr] # one of the two at least
+        was = self._bound.get(key)
+        pod = bound_pod(new, self._clock, was) if new is not None and new.spec.node_name else None
+        self._bound.pop(key, None)
         if was is not None and (pod is None or pod.node != was.node):
             self._take_pod(was)
         if new is None or pod is None:
