@@ -16,6 +16,7 @@ from cluster.fleet import Fleet
 from cluster.leases import LeaseName
 from cluster.reflector import Listener, Reflector, Resource
 from cluster.tenancy import Tenancy
+from cluster.translation import outline_of_node
 from cluster.waiting import WaitingPods, keep_document
 from model import names
 
@@ -27,9 +28,7 @@ NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
 PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile)
 RUNTIME_CLASSES: Final = Resource("runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass)
 LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease)
-NODES: Final = Resource(
-    "nodes", "/api/v1/nodes", wire.Node, outline=lambda node: wire.Node(metadata=node.metadata.outline())
-)
+NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node, outline=outline_of_node)
 PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document, outline=outline)
 SANDBOX_FAILURES: Final = Resource(
     "sandboxfailures",
