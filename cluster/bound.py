@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -25,7 +25,13 @@ from model.nodes import RuntimeInstaller
 from model.resources import Amounts
 from model.selectors import PodIdentity
 
-KINDS_REMEMBERED: Final = 16_384
+T = TypeVar("T")
+
+KINDS_REMEMBERED: Final = 1_024
+"""Lists come in the order of names, so pods of a kind come together. What is kept here outlives its pods, so it is few;
+later a pod shares with its former self."""
+
+WORDS_REMEMBERED: Final = 4 * KINDS_REMEMBERED
 
 
 class BoundPod(msgspec.Struct, frozen=True, gc=False):
@@ -50,17 +56,18 @@ class BoundPod(msgspec.Struct, frozen=True, gc=False):
     """Where the pod is kata-deploy's."""
 
 
-def bound_pod(pod: wire.Pod, clock: Clock) -> BoundPod:
+def bound_pod(pod: wire.Pod, clock: Clock, was: BoundPod | None = None) -> BoundPod:
+    """`was` is what was kept of the pod before: what is equal to its part is that part."""
     metadata = pod.metadata
     return BoundPod(
-        key=metadata.key,
+        key=metadata.key if was is None else was.key,
         node=sys.intern(pod.spec.node_name),
-        identity=_shared_identity(pod),
+        identity=_identity_of(pod, was),
         profile=sys.intern(metadata.annotations.get(names.PROFILE_ANNOTATION, "")),
         priority=pod.spec.priority,
-        amounts=_amounts(pod),
-        wanted_images=_shared(wanted_images(pod)),
-        images_in_use=_shared(tuple(images_in_use(pod))),
+        amounts=_kept(_amounts(pod), () if was is None else was.amounts),
+        wanted_images=_kept(_shared(wanted_images(pod)), () if was is None else was.wanted_images),
+        images_in_use=_kept(_shared(tuple(images_in_use(pod))), () if was is None else was.images_in_use),
         is_finished=is_finished(pod),
         is_starting=is_starting(pod),
         is_leaving=metadata.deletion_timestamp is not None,
@@ -79,15 +86,31 @@ _NO_SPEC: Final = wire.PodSpec()
 _NO_STATUS: Final = wire.PodStatus()
 
 
+def _kept(part: T, former: T) -> T:
+    return former if former == part else part
+
+
 @lru_cache(KINDS_REMEMBERED)
 def _shared(images: tuple[str, ...]) -> tuple[str, ...]:
     """The first tuple that was equal to this one."""
     return images
 
 
-def _shared_identity(pod: wire.Pod) -> PodIdentity:
-    identity = identity_of(pod)
-    return _identity(identity.namespace, tuple(identity.labels.items()), identity.owner)
+@lru_cache(WORDS_REMEMBERED)
+def _word(text: str) -> str:
+    """The first text equal to this one. Most are of few pods: interned, they would take more than they give."""
+    return text
+
+
+def _identity_of(pod: wire.Pod, was: BoundPod | None) -> PodIdentity:
+    """Pods that are not alike share the words at least; a label that repeats the pod's name is that very text."""
+    identity, name = identity_of(pod), pod.metadata.name
+    if was is not None and was.identity == identity:
+        return was.identity
+    labels = tuple(
+        [(sys.intern(key), name if value == name else _word(value)) for key, value in identity.labels.items()]
+    )
+    return _identity(sys.intern(identity.namespace), labels, _word(identity.owner))
 
 
 @lru_cache(KINDS_REMEMBERED)

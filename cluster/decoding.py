@@ -9,7 +9,6 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from cluster import metrics, wire
-from cluster.watching import lines
 from model.errors import ConnectionFailed
 
 log = logging.getLogger(__name__)
@@ -36,24 +35,26 @@ class Decoding(Generic[T]):
         self._events = msgspec.json.Decoder(wire.WatchEvent)
         self._batches = wire.event_decoder(kind)
 
-    def changes(self, batch: bytes) -> Sequence[wire.ObjectEvent[T] | None]:
-        """The events in these lines; None in place of each that has to be read by itself (`event`)."""
+    def changes(self, batch: bytes, texts: Sequence[bytes]) -> Sequence[wire.ObjectEvent[T] | None]:
+        """The events in these lines, whose texts stand beside; None in place of each to be read by itself (`event`)."""
         try:
             events = self._batches.decode_lines(batch)
         except _UNREADABLE:
-            return [None] * len(lines(batch))
+            return [None] * len(texts)
+        if len(events) != len(texts):  # somebody writes several in a line, or one in several
+            return [None] * len(texts)
         return [event if event.type in CHANGES and event.object.metadata.name else None for event in events]
 
-    def event(self, batch: bytes, number: int) -> wire.WatchEvent:
-        """The event in the line of that number; raises ConnectionFailed."""
+    def event(self, text: bytes) -> wire.WatchEvent:
+        """The event in a line; raises ConnectionFailed."""
         try:
-            return self._events.decode(lines(batch)[number])
+            return self._events.decode(text)
         except _UNREADABLE as error:
             raise ConnectionFailed(f"{self._name}: a watch event cannot be read ({error})") from error
 
-    def document(self, batch: bytes, number: int) -> bytes:
-        """The JSON of the object in the line of that number."""
-        return bytes(self.event(batch, number).object)
+    def document(self, text: bytes) -> bytes:
+        """The JSON of the object in a line."""
+        return bytes(self.event(text).object)
 
     def object(self, raw: msgspec.Raw) -> T | None:
         """The object; with its metadata alone where the rest cannot be read; None where nothing can."""

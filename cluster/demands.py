@@ -26,8 +26,9 @@ from model.taints import Taint, Toleration
 
 SCHEDULE_ANYWAY = "ScheduleAnyway"
 
-DEMANDS_REMEMBERED: Final = 16_384
-"""Different sets of requests whose sums are kept: a cluster has few beside its pods, which are made from templates."""
+DEMANDS_REMEMBERED: Final = 1_024
+"""Different sets of requests whose sums are kept: a cluster has few beside its pods, which are made from templates.
+Sums that no pod has any more are among them, so there are not many."""
 
 _Quantities = tuple[tuple[str, str], ...]
 

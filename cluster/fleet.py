@@ -109,13 +109,18 @@ class Fleet:
         self._drop_if_empty(name)
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
-        """Keep the pod under its node; an unbound pod is nobody's. Of `old` only the name is asked for."""
-        was = self._bound.pop((new or old).metadata.key, None)  # type: ignore[union-attr] # one of the two at least
-        if was is not None and (new is None or new.spec.node_name != was.node):
+        """Keep the pod under its node; an unbound pod is nobody's. Of `old` only the name is asked for.
+
+        It is read before anything changes: what cannot be read leaves the pod as it was, to be taken away later.
+        """
+        key = (new or old).metadata.key  # type: ignore[union-attr] # one of the two at least
+        was = self._bound.get(key)
+        pod = bound_pod(new, self._clock, was) if new is not None and new.spec.node_name else None
+        self._bound.pop(key, None)
+        if was is not None and (pod is None or pod.node != was.node):
             self._take_pod(was)
-        if new is None or not new.spec.node_name:
+        if new is None or pod is None:
             return
-        pod = bound_pod(new, self._clock)
         record = self._record(pod.node)
         self._bound[pod.key] = record.pods[pod.key] = pod
         self._touch(pod.node, record)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
 from typing import Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -13,16 +13,13 @@ from model.images import canonical_image
 LARGEST_IMAGE_BYTES: Final = 10**15
 """A size beyond a petabyte, or a negative one, is a mistake of the reporter's and taken as unknown."""
 
-ENTRIES_REMEMBERED: Final = 32_768
-"""Beyond so many different ones, entries are read again and shared less."""
-
 
 class _Entry(msgspec.Struct, rename="camel", gc=False):
     names: list[str] | None = None
     size_bytes: int = 0
 
 
-class NodeImage(msgspec.Struct, frozen=True, eq=False, gc=False):
+class NodeImage(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """An entry of `status.images`. Equal entries are the same object as a rule, and it is its identity that counts."""
 
     names: tuple[str, ...]
@@ -38,9 +35,19 @@ class NodeImage(msgspec.Struct, frozen=True, eq=False, gc=False):
         return not 0 <= self.size_bytes <= LARGEST_IMAGE_BYTES
 
 
-@lru_cache(ENTRIES_REMEMBERED)
+_reported: WeakValueDictionary[bytes, NodeImage] = WeakValueDictionary()
+"""By their JSON the entries that any node reports, for as long as one does."""
+
+
 def node_image(entry: bytes) -> NodeImage:
     """What the JSON of an entry says; raises msgspec.MsgspecError."""
+    image = _reported.get(entry)
+    if image is None:
+        image = _reported[entry] = _read(entry)
+    return image
+
+
+def _read(entry: bytes) -> NodeImage:
     read = msgspec.json.decode(entry, type=_Entry)
     names = tuple(sys.intern(canonical_image(name)) for name in read.names or () if "<none>" not in name)
     is_believable = 0 < read.size_bytes <= LARGEST_IMAGE_BYTES

@@ -23,7 +23,7 @@ import msgspec
 from cluster import metrics, wire
 from cluster.client import ApiClient
 from cluster.decoding import Decoding
-from cluster.watching import backoff, batches, is_older, watch_error
+from cluster.watching import backoff, batches, is_older, lines, watch_error
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
@@ -233,12 +233,13 @@ class Reflector(Generic[T]):
 
     async def _apply(self, batch: bytes) -> int:
         """Apply these lines, and say how many there were."""
-        events = self._decoding.changes(batch)
+        texts = lines(batch)
+        events = self._decoding.changes(batch, texts)
         for number, event in enumerate(events):
             if event is not None:
-                self._change(event.type, event.object, partial(self._decoding.document, batch, number))
+                self._change(event.type, event.object, partial(self._decoding.document, texts[number]))
             else:
-                self._handle(self._decoding.event(batch, number))
+                self._handle(self._decoding.event(texts[number]))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         self._report_told()

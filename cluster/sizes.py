@@ -21,11 +21,14 @@ class ReportedSizes:
         """Told image and architecture whenever `bytes_of` them has become something else."""
 
         self._reports: dict[str, dict[NodeImage, int]] = {}
-        self._entries: dict[tuple[str, str], dict[int, int]] = {}
-        self._largest: dict[tuple[str, str], int] = {}
+        self._entries: dict[str, dict[str, dict[int, int]]] = {}
+        """By architecture, of the images that several entries give a size, the number of entries by size."""
+
+        self._largest: dict[str, dict[str, int]] = {}
 
     def bytes_of(self, image: str, architecture: str) -> int | None:
-        return self._largest.get((image, architecture))
+        known = self._largest.get(architecture)
+        return None if known is None else known.get(image)
 
     def add(self, architecture: str, images: Iterable[NodeImage]) -> None:
         """A node of the architecture reports these, each once."""
@@ -44,24 +47,38 @@ class ReportedSizes:
             if not reports[image]:
                 del reports[image]
                 self._count(image, architecture, -1)
+        if not reports:
+            for by_architecture in (self._reports, self._entries, self._largest):
+                by_architecture.pop(architecture, None)
 
     def _count(self, image: NodeImage, architecture: str, more: int) -> None:
         """One entry more, or one less, that gives its names its size."""
         size = image.believed_bytes
         for name in image.names if size else ():
-            key = name, architecture
-            entries = self._entries.setdefault(key, {})
-            entries[size] = entries.get(size, 0) + more
-            if not entries[size]:
-                del entries[size]
-            self._note_largest(key, max(entries, default=None))
+            self._note_largest(name, architecture, self._counted(name, architecture, size, more))
 
-    def _note_largest(self, key: tuple[str, str], largest: int | None) -> None:
-        if largest == self._largest.get(key):
+    def _counted(self, name: str, architecture: str, size: int, more: int) -> int | None:
+        """The largest size after this entry; of most images it is the only one, which is not worth a dictionary."""
+        several = self._entries.setdefault(architecture, {})
+        only = self.bytes_of(name, architecture)
+        if name not in several and (only is None or more < 0):
+            return size if more > 0 else None
+        entries = several.setdefault(name, {} if only is None else {only: 1})
+        entries[size] = entries.get(size, 0) + more
+        if not entries[size]:
+            del entries[size]
+        largest = max(entries)
+        if entries == {largest: 1}:
+            del several[name]
+        return largest
+
+    def _note_largest(self, name: str, architecture: str, largest: int | None) -> None:
+        known = self._largest.setdefault(architecture, {})
+        if largest == known.get(name):
             return
         if largest is None:
-            del self._entries[key], self._largest[key]
+            del known[name]
         else:
-            self._largest[key] = largest
+            known[name] = largest
         for observer in self.observers:
-            observer(*key)
+            observer(name, architecture)

@@ -16,6 +16,7 @@ from cluster.fleet import Fleet
 from cluster.leases import LeaseName
 from cluster.reflector import Listener, Reflector, Resource
 from cluster.tenancy import Tenancy
+from cluster.translation import outline_of_node
 from cluster.waiting import WaitingPods, keep_document
 from model import names
 
@@ -27,9 +28,7 @@ NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
 PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile)
 RUNTIME_CLASSES: Final = Resource("runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass)
 LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease)
-NODES: Final = Resource(
-    "nodes", "/api/v1/nodes", wire.Node, outline=lambda node: wire.Node(metadata=node.metadata.outline())
-)
+NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node, outline=outline_of_node)
 PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document, outline=outline)
 SANDBOX_FAILURES: Final = Resource(
     "sandboxfailures",
@@ -72,11 +71,7 @@ class Snapshot:
         self.clock = clock
         self.tenancy = tenancy = Tenancy(lambda: _complaint(self._tenancy_reflectors))
         self.fleet = fleet = Fleet(clock, tenancy, self.complaint)
-        self.waiting = waiting = WaitingPods(clock)
-
-        def pod_changed(old: wire.Pod | None, new: wire.Pod | None) -> None:
-            fleet.pod_changed(old, new)
-            waiting.pod_changed(old, new)
+        self.waiting = WaitingPods(clock)
 
         self._tenancy_reflectors: list[Reflector[Any]] = [
             follow(NAMESPACES, tenancy.namespace_changed),
@@ -85,7 +80,7 @@ class Snapshot:
         ]
         self._fleet_reflectors: list[Reflector[Any]] = [
             follow(NODES, fleet.node_changed),
-            follow(PODS, pod_changed),
+            follow(PODS, self.pod_changed),
         ]
         evidence: list[Reflector[Any]] = [
             follow(SANDBOX_FAILURES, fleet.sandbox_failure_changed),
@@ -95,6 +90,13 @@ class Snapshot:
         leases = [follow(LEASES, tenancy.leases.changed)] if with_leases else []
         self._read = [*self._judged, *(evidence if with_fleet else ())]
         self.reflectors: Sequence[Reflector[Any]] = [*self._read, *leases]
+
+    def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
+        """Both are told: what the fleet stumbles over must not leave a pod waiting that does not wait any more."""
+        try:
+            self.fleet.pod_changed(old, new)
+        finally:
+            self.waiting.pod_changed(old, new)
 
     def complaint(self) -> str | None:
         return _complaint(self._judged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from cluster import wire
@@ -13,6 +14,9 @@ from model import names
 from model.images import canonical_image
 from model.nodes import REPORTED_IMAGES_LIMIT, NodeFacts, RuntimeInstaller
 from model.pods import PodNeeds, needs
+
+HANDLERS_REMEMBERED: Final = 64
+"""Different lists of runtime handlers that nodes share: as many as there are kinds of nodes."""
 
 _STATUSES: Final = {"True": True, "False": False}
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
@@ -43,13 +47,22 @@ def node_facts(node: wire.Node, clock: Clock) -> NodeFacts:
         created=clock.instant(metadata.creation_timestamp) or 0.0,
         ready=_readiness(status.conditions),
         schedulable=not node.spec.unschedulable,
-        handlers=frozenset(sys.intern(item.name) for item in handlers) if handlers else None,
+        handlers=_handlers(tuple([item.name for item in handlers])) if handlers else None,
         kata_label=labels.get(names.KATA_LABEL),
         kata_labelled=_kata_labelled(metadata, clock),
         containerd_restarted=clock.instant(metadata.annotations.get(names.RUNTIME_RESTARTED_ANNOTATION)),
         smallest_reported_bytes=_smallest_bytes(status.images) if is_cut_off else None,
         images_reported=bool(status.images),
     )
+
+
+def outline_of_node(node: wire.Node) -> wire.Node:
+    """What is kept beside the facts: enough to know whether the node changed."""
+    return wire.Node(metadata=node.metadata.outline(), spec=_NO_SPEC, status=_NO_STATUS)
+
+
+_NO_SPEC: Final = wire.NodeSpec()
+_NO_STATUS: Final = wire.NodeStatus()
 
 
 def names_of(images: Iterable[NodeImage], *others: Iterable[str]) -> frozenset[str]:
@@ -130,6 +143,11 @@ def installer(pod: wire.Pod, clock: Clock) -> RuntimeInstaller:
         ready=is_true(pod.status.conditions, "Ready") is True,
         restarts=max((item.restart_count for item in statuses), default=0),
     )
+
+
+@lru_cache(HANDLERS_REMEMBERED)
+def _handlers(handlers: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(sys.intern, handlers))
 
 
 def _readiness(conditions: Iterable[wire.Condition]) -> bool | None:

@@ -40,8 +40,8 @@ def _end_of_batch(chunk: bytes, begin: int) -> int:
 
 
 def lines(batch: bytes) -> list[bytes]:
-    """The lines in it that are not empty."""
-    return [line for line in batch.split(b"\n") if line]
+    """The lines in it that are not blank."""
+    return [line for line in batch.split(b"\n") if line.strip()]
 
 
 def watch_error(resource: str, raw: msgspec.Raw) -> ApiError:

@@ -66,9 +66,13 @@ class Metadata(_Wire):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
     def outline(self) -> Metadata:
-        """Which object it was, in which version."""
+        """Which object it was by its name, in which version."""
         return Metadata(
-            self.name, sys.intern(self.namespace), self.uid, self.resource_version, labels=_NONE, annotations=_NONE
+            self.name,
+            sys.intern(self.namespace),
+            resource_version=self.resource_version,
+            labels=_NONE,
+            annotations=_NONE,
         )
 
 

@@ -85,7 +85,7 @@ class Outlooks:
         key = profile.name, needs
         outlook = self._outlooks.get(key)
         if outlook is None or outlook.profile is not profile.spec:
-            pulls = Pulls(self._groups_for(needs), self._sizes, needs, profile.spec)
+            pulls = Pulls(self._groups_for(needs), needs, profile.spec)
             preparation = self.preparation(needs.handler, profile)
             outlook = Outlook(self._roster, needs, profile.spec, preparation, pulls)
             self._outlooks[key] = outlook

@@ -7,6 +7,8 @@ is worked out for a group: after a change of the profile that is a handful of te
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,6 +29,21 @@ _Reported = dict[str, list[int | None]]
 """By architecture the sizes of a pod's images, in their order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the pull term reads of some nodes, which are all the same to it.
+
+    The sizes are those by which nodes came into the group. What others pull may have another size by the time somebody
+    works the term out; nodes with that size are another group's, and these may come back.
+    """
+
+    node: NodeFacts
+    sizes: Mapping[str, int | None]
+
+    def bytes_of(self, image: str, architecture: str) -> int | None:  # noqa: ARG002 - a group has but one
+        return self.sizes[image]
+
+
 class Groups:
     """The rows by how they look to the pull term of one pod's needs. They change with facts and sizes only."""
 
@@ -38,7 +55,7 @@ class Groups:
         """Counts how often groups were given new numbers."""
 
         self.revision = 0
-        """Changes whenever `of_row` or `nodes` do."""
+        """Changes whenever `of_row` or `groups` do."""
 
         self._roster = roster
         self._sizes = sizes
@@ -51,7 +68,7 @@ class Groups:
     def catch_up(self) -> None:
         """Take in what has changed."""
         roster, reported = self._roster, self._report()
-        if reported != self._reported or len(self.of_row) != roster.capacity or len(self.nodes) > self._most:
+        if reported != self._reported or len(self.of_row) != roster.capacity or len(self.groups) > self._most:
             self._start_over(reported)
         changed = roster.pull_changes.since(self._read)
         self._read = roster.pull_changes.end
@@ -63,7 +80,7 @@ class Groups:
                 self.of_row[row] = self._group_of(node)
         self.revision += bool(rows)
         if changed is None:
-            self._most = 2 * len(self.nodes) + SPARE_GROUPS
+            self._most = 2 * len(self.groups) + SPARE_GROUPS
 
     def _start_over(self, reported: _Reported) -> None:
         self._reported = reported
@@ -73,8 +90,7 @@ class Groups:
         self._read = -1
         self._most = SPARE_GROUPS
         self._numbers: dict[tuple[object, ...], int] = {}
-        self.nodes: list[NodeFacts] = [NodeFacts("")]
-        """Of each group what the term reads of its nodes."""
+        self.groups = [Group(NodeFacts(""), {})]
 
         self.of_row: Rows = np.full(self._roster.capacity, NO_GROUP, np.intp)
         self.epoch += 1
@@ -91,30 +107,32 @@ class Groups:
         architecture, smallest = node.architecture, node.smallest_reported_bytes
         rank = None if smallest is None else bisect_right(self._sorted[architecture], smallest)
         there = self._needed & node.images
-        pulled = frozenset([(image, self._sizes.bytes_of(image, architecture)) for image in node.pulling])
-        key = architecture, rank, node.images_reported, pulled, there
+        pulled = {image: self._sizes.bytes_of(image, architecture) for image in node.pulling}
+        key = architecture, rank, node.images_reported, frozenset(pulled.items()), there
         number = self._numbers.get(key)
         if number is None:
-            number = self._numbers[key] = len(self.nodes)
-            self.nodes.append(
-                NodeFacts(
-                    "",
-                    architecture,
-                    images=there,
-                    smallest_reported_bytes=smallest,
-                    images_reported=node.images_reported,
-                    pulling=node.pulling,
-                )
-            )
+            number = self._numbers[key] = len(self.groups)
+            self.groups.append(self._group(node, there, pulled))
         return number
+
+    def _group(self, node: NodeFacts, there: frozenset[str], pulled: dict[str, int | None]) -> Group:
+        seen = NodeFacts(
+            "",
+            node.architecture,
+            images=there,
+            smallest_reported_bytes=node.smallest_reported_bytes,
+            images_reported=node.images_reported,
+            pulling=node.pulling,
+        )
+        needed = zip(self._images, self._reported[node.architecture], strict=True)
+        return Group(seen, {**pulled, **dict(needed)})
 
 
 class Pulls:
     """The column for one pod's needs and one profile."""
 
-    def __init__(self, groups: Groups, sizes: ImageSizes, needs: PodNeeds, profile: ProfileSpec) -> None:
+    def __init__(self, groups: Groups, needs: PodNeeds, profile: ProfileSpec) -> None:
         self._groups = groups
-        self._sizes = sizes
         self._needs = needs
         self._profile = profile
         self._epoch = -1
@@ -135,8 +153,8 @@ class Pulls:
             return self._column
         if groups.epoch != self._epoch:
             self._by_group = [0.0]
-        for node in groups.nodes[len(self._by_group) :]:
-            self._by_group.append(pull_term(self._needs, node, self._profile, self._sizes).seconds)
+        for group in groups.groups[len(self._by_group) :]:
+            self._by_group.append(pull_term(self._needs, group.node, self._profile, group).seconds)
         self._epoch, self._revision = groups.epoch, groups.revision
         self._column = np.array(self._by_group)[groups.of_row]
         return self._column

@@ -139,6 +139,23 @@ def test_a_pod_of_the_same_name_on_another_node_moved(fleet: Fleet) -> None:
     assert (facts_of(fleet).starting, facts_of(fleet, "n2").starting) == (0.0, 1.0)
 
 
+def test_a_pod_whose_change_could_not_be_read_is_gone_with_its_deletion(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = pod(on="n1")
+    fleet.pod_changed(None, subject)
+    monkeypatch.setattr("cluster.fleet.bound_pod", failing)
+    with pytest.raises(RuntimeError):
+        fleet.pod_changed(subject, pod(on="n1", labels={"app": "agent"}))
+    assert [item.key for item in fleet.pods_on("n1")] == ["tenant-a/p1"]
+    fleet.pod_changed(subject, None)
+    assert fleet.pods_on("n1") == []
+
+
+def failing(*_: object) -> None:
+    raise RuntimeError("a mistake of ours")
+
+
 def test_the_newest_installer_is_the_one_that_counts(fleet: Fleet) -> None:
     labels = {"name": "kata-deploy"}
     newest = pod("new", on="n1", labels=labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from weakref import ref
 
 import msgspec
 import pytest
@@ -21,6 +22,13 @@ NAMES = ("docker.io/library/a:v1", "docker.io/library/b:v2")
 def test_nodes_that_report_the_same_entry_share_it() -> None:
     one, other = node("n1", images=[image("a:v1")]), node("n2", images=[image("b:v2"), image("a:v1")])
     assert one.status.images[0] is other.status.images[1]
+
+
+def test_an_entry_that_no_node_reports_any_more_is_forgotten() -> None:
+    reported = node_image(b'{"names":["gone:v1"],"sizeBytes":1}')
+    kept = ref(reported)
+    del reported
+    assert kept() is None
 
 
 def test_entries_of_other_sizes_are_others() -> None:

@@ -36,6 +36,12 @@ async def test_a_batch_is_not_much_larger_than_it_may_be() -> None:
     assert [len(lines(batch)) for batch in found] == [2, 2, 2, 1]
 
 
+@pytest.mark.parametrize("between", [b"\n\n", b"\n \n", b"\r\n\r\n", b"\n\t\n"])
+def test_blank_lines_are_none(between: bytes) -> None:
+    found = lines(between.join([b'{"a":1}', b'{"b":2}']))
+    assert [line.strip() for line in found] == [b'{"a":1}', b'{"b":2}']
+
+
 @pytest.mark.parametrize(
     ("version", "than", "older"),
     [("8", "9", True), ("9", "9", False), ("10", "9", False), ("8", "", False), ("", "9", False), ("abc", "9", False)],

@@ -9,8 +9,9 @@ from cluster import wire
 from cluster.translation import pod_needs
 from extender.expectations import EXPECTED_SECONDS, share_of
 from model.forecast import Forecast, forecast
+from model.names import PROFILE_ANNOTATION
 from model.pods import PodNeeds
-from model.profiles import ProfileSpec
+from model.profiles import ProfileSpec, TenantProfile
 from model.runtime import RuntimeState, runtime_on
 from model.score import BEST_SCORE, NEUTRAL_SCORE, scores
 from tests.extender.world import World
@@ -33,7 +34,7 @@ class Oracle:
     def scores(self, pod: wire.Pod, names: Sequence[str]) -> list[int]:
         self.expected = {uid: item for uid, item in self.expected.items() if item.expires > self.world.wall}
         self.expected.pop(pod.metadata.uid, None)
-        profile = self.world.tenancy.profile("kata-agents")
+        profile = self.profile_of(pod)
         if profile is None:
             return [NEUTRAL_SCORE] * len(names)
         forecasts = [self.forecast(self.needs(pod), name, profile.spec) for name in names]
@@ -47,7 +48,7 @@ class Oracle:
         return result
 
     def refusals(self, pod: wire.Pod, names: Sequence[str]) -> dict[str, str]:
-        if self.world.tenancy.profile("kata-agents") is None:
+        if self.profile_of(pod) is None:
             return {}
         nodes = [node for name in names if (node := self.world.fleet.node(name)) is not None]
         verdicts = {node.name: runtime_on(node, self.needs(pod).handler, self.world.now) for node in nodes}
@@ -59,6 +60,9 @@ class Oracle:
             return None
         busier = node.with_more_starting(self.share_on(name))
         return forecast(needs, busier, profile, self.world.fleet, self.world.now)
+
+    def profile_of(self, pod: wire.Pod) -> TenantProfile | None:
+        return self.world.tenancy.profile(pod.metadata.annotations[PROFILE_ANNOTATION])
 
     def needs(self, pod: wire.Pod) -> PodNeeds:
         return pod_needs(pod, self.world.tenancy.handler_of)

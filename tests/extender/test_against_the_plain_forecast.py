@@ -23,6 +23,9 @@ NODES = [f"n{number}" for number in range(12)]
 IMAGES = [f"registry.example/app-{number}:v1" for number in range(5)]
 BYTES = [1_000_000, 700_000_000, 1_130_000_000, 5_000_000_000]
 HANDLERS = [["", "runc", "kata-qemu"], ["", "runc", "kata-qemu"], ["", "runc"], None]
+ASKED = [IMAGES[:1], IMAGES[:2], IMAGES[1:3], [IMAGES[0], IMAGES[4], IMAGES[1]]]
+"""Few, so that pods of a kind come again, and find what was worked out for those before them."""
+PROFILE_NAMES = ["kata-agents", "kata-agents", "kata-others"]
 CLASSES = ["kata-qemu", "kata-qemu", "kata-clh", None]
 FILLING = [image(f"registry.example/filling-{number}:v1", 300_000_000) for number in range(48)]
 
@@ -147,9 +150,21 @@ class Days(RuleBasedStateMachine):
         change(self.events.get(key), new)
         self.events[key] = new
 
-    @rule(spec=PROFILES)
-    def profile_changes(self, spec: dict[str, Any]) -> None:
-        self.world.put_profile(**spec)
+    @rule(reference=some(IMAGES), size=some(BYTES), architecture=some(["amd64", "arm64"]))
+    def size_is_told(self, reference: str, size: int, architecture: str) -> None:
+        """By a node that does nothing else, and is gone before long (`teller_goes`)."""
+        images = [image(reference, size)]
+        new = decoded(wire.Node, node_document("teller", images=images, nodeInfo={"architecture": architecture}))
+        self.world.fleet.node_changed(self.nodes.get("teller"), new)
+        self.nodes["teller"] = new
+
+    @rule()
+    def teller_goes(self) -> None:
+        self.node_goes("teller")
+
+    @rule(name=some(PROFILE_NAMES), spec=PROFILES)
+    def profile_changes(self, name: str, spec: dict[str, Any]) -> None:
+        self.world.put_profile(name, **spec)
 
     @rule(handler=some(["kata-qemu", "kata-clh", "runc"]))
     def runtime_class_changes(self, handler: str) -> None:
@@ -164,18 +179,26 @@ class Days(RuleBasedStateMachine):
     @rule(
         number=st.integers(0, 7),
         runtime_class=some(CLASSES),
-        images=st.lists(some(IMAGES), min_size=1, max_size=3),
+        images=some(ASKED) | st.lists(some(IMAGES), min_size=1, max_size=3),
+        profile=some(PROFILE_NAMES),
         names=st.lists(some([*NODES, "nobody-knows"]), max_size=15),
         has_init=st.booleans(),
     )
     def scheduler_asks(
-        self, number: int, runtime_class: str | None, images: list[str], names: list[str], *, has_init: bool
+        self,
+        number: int,
+        runtime_class: str | None,
+        images: list[str],
+        profile: str,
+        names: list[str],
+        *,
+        has_init: bool,
     ) -> None:
         init = [{"name": "init", "image": IMAGES[0]}] if has_init else []
         subject = pod(
             f"pod-{number}",
             images=tuple(images),
-            annotations={PROFILE_ANNOTATION: "kata-agents"},
+            annotations={PROFILE_ANNOTATION: profile},
             spec={"runtimeClassName": runtime_class, "initContainers": init},
         )
         assert self.world.refused(subject, *names) == self.oracle.refusals(subject, names)
@@ -184,8 +207,9 @@ class Days(RuleBasedStateMachine):
 
     def seconds_are_the_same(self, subject: wire.Pod) -> None:
         """Scores hide what is less than a step; the sums themselves are equal to the last bit."""
-        profile = self.world.tenancy.profile("kata-agents")
-        assert profile is not None
+        profile = self.oracle.profile_of(subject)
+        if profile is None:
+            return
         needs = self.oracle.needs(subject)
         self.roster.refresh()
         shares = np.zeros(self.roster.capacity)

@@ -22,9 +22,9 @@ class Columns:
         self.roster = Roster(self.world.fleet, lambda _: None)
         self.outlooks = Outlooks(self.roster, self.world.fleet)
 
-    def seconds(self) -> dict[str, float]:
+    def seconds(self, profile_name: str = "kata-agents") -> dict[str, float]:
         world = self.world
-        profile = world.tenancy.profile("kata-agents")
+        profile = world.tenancy.profile(profile_name)
         assert profile is not None
         needs = pod_needs(tenant_pod(), world.tenancy.handler_of)
         self.roster.refresh()
@@ -50,6 +50,20 @@ def test_the_size_of_an_image_that_others_pull_counts_as_soon_as_it_is_known() -
     before = columns.seconds()["busy"]
     columns.world.add("teller", **cold(images=[image("pulled:v1", 64_000_000_000)]))
     assert columns.seconds()["busy"] > before + 1_000
+
+
+def test_a_size_of_what_others_pull_that_came_and_went_leaves_nothing_behind() -> None:
+    columns = Columns()
+    columns.world.put_profile("kata-others", runtimeClassName="kata-qemu")
+    columns.world.add("busy", **cold())
+    another = tenant_pod("another", on="busy")
+    another.spec.containers[0].image = "pulled:v1"
+    columns.world.fleet.pod_changed(None, another)
+    before = columns.seconds()["busy"]
+    columns.world.add("teller", **cold(images=[image("pulled:v1", 64_000_000_000)]))
+    assert columns.seconds("kata-others")["busy"] > before + 1_000
+    columns.world.remove("teller")
+    assert [columns.seconds(name)["busy"] for name in ("kata-agents", "kata-others")] == [before, before]
 
 
 def test_the_size_of_the_pods_own_image_counts_as_soon_as_it_is_known() -> None:

@@ -39,8 +39,8 @@ class World:
         self.scheduling = Scheduling(self.tenancy, self.fleet, self.clock, self.told.append, wall=lambda: self.wall)
         self.put_profile(runtimeClassName="kata-qemu")
 
-    def put_profile(self, **spec: Any) -> None:
-        profile = decoded(wire.TenantProfile, {"metadata": {"name": "kata-agents"}, "spec": spec})
+    def put_profile(self, profile_name: str = "kata-agents", /, **spec: Any) -> None:
+        profile = decoded(wire.TenantProfile, {"metadata": {"name": profile_name}, "spec": spec})
         self.tenancy.profile_changed(None, profile)
 
     def add(self, name: str, **members: Any) -> None:
