@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.apiserver import ScriptedApiServer, line
 from benchmarks.crowd import NODES, node_name, node_objects
-from benchmarks.documents import stored
+from benchmarks.documents import namespace, stored
 from cluster import snapshot
 from lab.constants import Constants
 from lab.scene import sample_profile
@@ -50,7 +50,7 @@ class World:
         server.put(NODES, map(msgspec.Raw, self._nodes))
         server.put(snapshot.PROFILES.path, [stored(self._profile, server.next_version())])
         server.put(snapshot.RUNTIME_CLASSES.path, [stored(runtime_class(constants), server.next_version())])
-        server.put(snapshot.NAMESPACES.path, [stored(_namespace(), server.next_version())])
+        self.put_namespaces(0)
         server.put(snapshot.LEASES.path, [_lease(name, server.next_version()) for name in LEASES])
 
     @classmethod
@@ -63,6 +63,12 @@ class World:
                 yield world
             finally:
                 renewing.cancel()
+
+    def put_namespaces(self, others: int) -> None:
+        """The tenant's, and so many others that no profile applies to."""
+        namespaces = [_tenants_namespace(), *map(namespace, range(others))]
+        path = snapshot.NAMESPACES.path
+        self.server.put(path, [stored(item, self.server.next_version()) for item in namespaces])
 
     def kubeconfig(self, directory: Path) -> Path:
         return self.server.kubeconfig(directory)
@@ -135,7 +141,7 @@ def _without_first_image(document: bytes) -> bytes:
     return document[:begin] + document[document.index(b"},", begin) + 2 :]
 
 
-def _namespace() -> dict[str, Any]:
+def _tenants_namespace() -> dict[str, Any]:
     labels = {names.PROFILE_LABEL: "kata-agents"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TENANT_NAMESPACE, "labels": labels}}
 
