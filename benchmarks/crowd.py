@@ -52,6 +52,11 @@ def other_image(number: int) -> str:
     return f"registry.example/team-{number % 40}/service-{number}:1.{number}"
 
 
+def new_image(number: int) -> dict[str, Any]:
+    """One that no node has had, as a kubelet lists it; smaller than what the nodes have from the beginning."""
+    return _Image(f"registry.example/releases/service-{number % 40}:2.{number}", 10**6 + number).as_json()
+
+
 def node_name(index: int) -> str:
     return f"node-{index:05}"
 

@@ -101,6 +101,12 @@ class World:
             document = _without_first_image(document)
         await self.server.tell(NODES, line("MODIFIED", msgspec.Raw(document)))
 
+    async def replace_image(self, index: int, image: bytes) -> None:
+        """The node has this image, an entry's JSON, in place of the last of its list."""
+        document = _with_last_image(_with_version(self._nodes[index], self.server.next_version()), image)
+        self._nodes[index] = document
+        await self.server.tell(NODES, line("MODIFIED", msgspec.Raw(document)))
+
     async def exchange_node(self) -> None:
         """A node comes under a new name, and the one that came so before it goes."""
         document = msgspec.json.decode(self._nodes[0])
@@ -139,6 +145,11 @@ def _with_version(document: bytes, version: str) -> bytes:
 def _without_first_image(document: bytes) -> bytes:
     begin = document.index(_IMAGES) + len(_IMAGES)
     return document[:begin] + document[document.index(b"},", begin) + 2 :]
+
+
+def _with_last_image(document: bytes, image: bytes) -> bytes:
+    end = document.index(b"}]", document.index(_IMAGES)) + 1
+    return document[: document.rindex(b"{", 0, end)] + image + document[end:]
 
 
 def _tenants_namespace() -> dict[str, Any]:
