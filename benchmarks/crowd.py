@@ -21,7 +21,9 @@ from model.names import ARCHITECTURE_LABEL
 NODES: Final = "/api/v1/nodes"
 CONNECTIONS: Final = 32
 IMAGES_PER_NODE: Final = 50
-OTHER_IMAGES: Final = 400
+OTHER_IMAGES: Final = 5_000
+"""All nodes' together: teams build their own, and a fleet's nodes have few in common."""
+
 WARM_EVERY: Final = 10
 """Each tenth node has the tenant's images."""
 
@@ -44,6 +46,17 @@ def is_warm(index: int) -> bool:
     return index % WARM_EVERY == 0
 
 
+def other_image(number: int) -> str:
+    """One of those that the nodes have at random."""
+    number %= OTHER_IMAGES
+    return f"registry.example/team-{number % 40}/service-{number}:1.{number}"
+
+
+def new_image(number: int) -> dict[str, Any]:
+    """One that no node has had, as a kubelet lists it; smaller than what the nodes have from the beginning."""
+    return _Image(f"registry.example/releases/service-{number % 40}:2.{number}", 10**6 + number).as_json()
+
+
 def node_name(index: int) -> str:
     return f"node-{index:05}"
 
@@ -64,10 +77,7 @@ def node_objects(constants: Constants, count: int) -> Iterator[dict[str, Any]]:
     """Always the same ones."""
     draw = random.Random(constants.seed)  # noqa: S311 - a fleet to measure on, nothing to guard
     tenant = [_tenants_image(constants, name) for name in _tenants(constants)]
-    others = [
-        _Image(f"registry.example/team-{number % 40}/service-{number}:1.{number}", draw.randrange(10**7, 10**9))
-        for number in range(OTHER_IMAGES)
-    ]
+    others = [_Image(other_image(number), draw.randrange(10**7, 10**9)) for number in range(OTHER_IMAGES)]
     for index in range(count):
         own = tenant if is_warm(index) else []
         images = [*own, *draw.sample(others, IMAGES_PER_NODE - len(own))]

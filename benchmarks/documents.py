@@ -16,7 +16,11 @@ CREATED: Final = "2026-01-01T00:00:00Z"
 PROFILE: Final = "kata-agents"
 REVIEWED_POD_BYTES: Final = 20_000
 
-_OWNERS: Final = ("kubelet", "kube-controller-manager", "kubectl")
+NAMESPACES: Final = 2_000
+PODS_PER_SET: Final = 4
+"""Running pods are those of StatefulSets, which are spread over the namespaces."""
+
+_MANAGERS: Final = ("kubelet", "kube-controller-manager", "kubectl")
 _TOLERATED: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -28,7 +32,7 @@ def stored(document: dict[str, Any], version: str) -> dict[str, Any]:
         "resourceVersion": version,
         "creationTimestamp": CREATED,
         **document["metadata"],
-        "managedFields": [_managed(owner, document) for owner in _OWNERS],
+        "managedFields": [_managed(owner, document) for owner in _MANAGERS],
     }
     return {**document, "metadata": metadata}
 
@@ -99,16 +103,32 @@ def tenant_pod(name: str, images: Sequence[str], uid: str = "") -> dict[str, Any
     metadata = {
         "name": name,
         "namespace": TENANT_NAMESPACE,
-        "labels": {"app": "agent"},
+        "labels": _labels(name, "agent"),
         "annotations": {names.PROFILE_ANNOTATION: PROFILE, "team": "agents"},
+        "ownerReferences": [_owner("agent")],
         **({"uid": uid} if uid else {}),
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
 
 
+def namespace_name(number: int) -> str:
+    return f"team-{number % NAMESPACES:04}"
+
+
+def namespace(number: int) -> dict[str, Any]:
+    """One of those that running pods are in; no profile is its own."""
+    name = namespace_name(number)
+    metadata = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata, "status": {"phase": "Active"}}
+
+
 def running_pod(number: int, images: Sequence[str], node: str) -> dict[str, Any]:
-    """One that runs there, with what a kubelet tells of it."""
-    pod = tenant_pod(f"running-{number:05}", images)
+    """One that runs there, with what a kubelet tells of it; its name and labels are no other's, its owner's a few."""
+    of_set, ordinal = divmod(number, PODS_PER_SET)
+    name, owner = f"agent-{of_set}-{ordinal}", f"agent-{of_set}"
+    pod = tenant_pod(name, images)
+    metadata = {"namespace": namespace_name(of_set), "labels": _labels(name, owner), "ownerReferences": [_owner(owner)]}
+    pod["metadata"] |= metadata
     pod["spec"]["nodeName"] = node
     running = {"ready": True, "started": True, "restartCount": 0, "state": {"running": {"startedAt": CREATED}}}
     statuses = [
@@ -135,6 +155,27 @@ def running_pod(number: int, images: Sequence[str], node: str) -> dict[str, Any]
         "qosClass": "Burstable",
     }
     return pod
+
+
+def _labels(name: str, owner: str) -> dict[str, str]:
+    """As the controller of StatefulSets puts them on a pod."""
+    return {
+        "app": owner,
+        "apps.kubernetes.io/pod-index": name.rpartition("-")[2],
+        "controller-revision-hash": f"{owner}-{_uid(owner)[:8]}",
+        "statefulset.kubernetes.io/pod-name": name,
+    }
+
+
+def _owner(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "name": name,
+        "uid": _uid(name),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def _container(name: str, image: str) -> dict[str, Any]:

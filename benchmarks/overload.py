@@ -1,124 +1,170 @@
-"""The bench `overload`: an extender that is asked twice as many questions as it can answer.
+"""The bench `overload`: extender and webhook, each asked twice as often as it can answer.
 
-Each question is about pods of a kind of its own, the slowest that there is. First they come one after the other, which
-tells how many a second can be answered; then twice as many, each at its time, whatever became of those before.
+How much that is, is measured with a few requests always under way. Then twice as many a second are sent, each at its
+time, and times count from when a request was due. The extender's questions are about pods of a kind of its own each,
+the slowest that there is: all are to be answered, late ones neutrally, none refused. The webhook's reviews are to be
+answered in full, or with 429 and `Retry-After: 1`. The bench fails, too, where less was sent than it says.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from time import perf_counter
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from benchmarks import floors
-from benchmarks.documents import question
+from benchmarks.admission import Pair
+from benchmarks.documents import question, review
 from benchmarks.load import NUMBER, quantile
 from benchmarks.parties import Party, stoker_extender
 from benchmarks.report import Bench, Comparison
 from benchmarks.setting import Setting
+from benchmarks.storms import Asker, Storm, allow_connections, calm, capacity, recovery, storm
 from benchmarks.world import World
-from model.errors import LabError
 
 IMAGE: Final = f"registry.example/agents/own-{NUMBER}:1.0"
 TIMES_CAPACITY: Final = 2.0
-CALM_QUESTIONS: Final = 100
+REALLY_SENT: Final = 0.95
+"""Less of the intended rate than this is another, smaller overload."""
+
+CALM_REQUESTS: Final = 100
 CALM_AGAIN: Final = 2.0
 """Answers are as before the overload when they take no more than so many times as long."""
 
+CALM_AT_LEAST_SECONDS: Final = 0.02
+"""What a busy machine may add to any answer."""
+
 LATE: Final = "neutral: late"
+SHED_WITH: Final = (429, "1")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How one side is asked. A connection carries one request at a time: there must be one for all that wait."""
+
+    in_flight: int
+    requests: int
+    waiting_seconds: float
+
+
+EXTENDER: Final = Trial(in_flight=8, requests=400, waiting_seconds=3.0)
+WEBHOOK: Final = Trial(in_flight=16, requests=4_000, waiting_seconds=2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Weathered:
+    """A storm, and what was before and after it."""
+
+    capacity: float
+    usual_seconds: float
+    storm: Storm
+    recovered_seconds: float
+
+    @property
+    def was_twice_capacity(self) -> bool:
+        return self.storm.per_second >= REALLY_SENT * TIMES_CAPACITY * self.capacity
+
+    def slowest(self, patience_milliseconds: float) -> Comparison:
+        return Comparison(self.storm.seconds[-1] * 1000, patience_milliseconds, 1.0, less_is_better=True)
+
+    def recovered(self) -> Comparison:
+        return Comparison(self.recovered_seconds, floors.RECOVERY_SECONDS, 1.0, less_is_better=True)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "usual_milliseconds": round(self.usual_seconds * 1000, 2),
+            "capacity_per_second": round(self.capacity),
+            "sent_per_second": round(self.storm.per_second),
+            "p50": round(quantile(self.storm.seconds, 0.5) * 1000, 1),
+            "within_500_milliseconds": round(
+                sum(took <= 0.5 for took in self.storm.seconds) / len(self.storm.seconds), 3
+            ),
+            "statuses": {f"{status} {after}".strip(): count for (status, after), count in self.storm.answers.items()},
+        }
 
 
 async def overload(setting: Setting) -> Bench:
+    allow_connections()
     async with (
         World.start(setting.constants, setting.nodes) as world,
         stoker_extender(world.kubeconfig(setting.directory), setting.directory) as party,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        Asker.start(f"{party.url}/prioritize", question([IMAGE], world.names)) as asker,
     ):
-        crowd = _Crowd(party, session, question([IMAGE], world.names))
-        usual = await crowd.calm(CALM_QUESTIONS)
-        per_second = TIMES_CAPACITY / usual
-        setting.tell(f"asking {per_second:.0f} questions a second, twice what can be answered")
-        took = sorted(await crowd.storm(per_second, setting.rounds * setting.seconds))
-        recovered = await crowd.recovery(usual)
-        counted = await crowd.check_counts()
-    longest = Comparison(took[-1] * 1000, floors.SCHEDULER_PATIENCE_MILLISECONDS, 1.0, less_is_better=True)
+        extender = await _weather(setting, asker, EXTENDER)
+        answers = await _counted(party, "stoker_extender_answers_total", "basis", verb="prioritize")
+    claims = extender_claims(extender, answers, asker.answers)
+    async with Pair.start(setting) as pair:
+        context = ssl.create_default_context(cafile=str(pair.credentials.ca_file))
+        async with Asker.start(f"{pair.ours.url}/mutate", review(), context) as asker:
+            webhook = await _weather(setting, asker, WEBHOOK)
+            counted = await _counted(pair.ours, "stoker_webhook_reviews_total", "outcome")
+            (shed,) = (await _counted(pair.ours, "stoker_webhook_shed_total", "")).values()
+    claims |= webhook_claims(webhook, {**counted, "shed": shed}, asker.answers)
     return Bench(
         "overload",
-        longest,
-        {"recovered_seconds": Comparison(recovered, floors.RECOVERY_SECONDS, 1.0, less_is_better=True)},
-        details={
-            "unit": "milliseconds of the slowest answer, against the scheduler's patience",
-            "usual_milliseconds": round(usual * 1000, 2),
-            "questions_per_second": round(per_second),
-            "p50": round(quantile(took, 0.5) * 1000, 1),
-            "answers": counted,
+        extender.slowest(floors.SCHEDULER_PATIENCE_MILLISECONDS),
+        {
+            "recovered_seconds": extender.recovered(),
+            "webhook": webhook.slowest(floors.WEBHOOK_PATIENCE_MILLISECONDS),
+            "webhook_recovered_seconds": webhook.recovered(),
+        },
+        claims,
+        {
+            "unit": "milliseconds of the slowest answer, against the patience of scheduler and API server",
+            "details": {
+                "extender": {**extender.as_json(), "counted": answers},
+                "webhook": {**webhook.as_json(), "counted": {**counted, "shed": shed}},
+            },
         },
     )
 
 
-class _Crowd:
-    def __init__(self, party: Party, session: aiohttp.ClientSession, body: bytes) -> None:
-        self._party = party
-        self._session = session
-        self._body = body
-        self._asked = 0
-        self._statuses: Counter[int] = Counter()
+def extender_claims(
+    found: Weathered, counted: Mapping[str, int], answers: Mapping[tuple[int, str], int]
+) -> dict[str, bool]:
+    """`counted` are answers by their basis, `answers` those of the whole bench."""
+    return {
+        "asked_twice_capacity": found.was_twice_capacity,
+        "none_refused": found.storm.count(200) == len(found.storm.seconds),
+        "late_ones_counted": counted.get(LATE, 0) > 0 and sum(counted.values()) == answers.get((200, ""), 0),
+    }
 
-    async def calm(self, questions: int) -> float:
-        """Seconds that an answer takes in the mean, where one question waits for the last one's answer."""
-        begun = perf_counter()
-        for _ in range(questions):
-            await self._ask()
-        return (perf_counter() - begun) / questions
 
-    async def storm(self, per_second: float, seconds: float) -> list[float]:
-        """What each answer took."""
-        begun = perf_counter()
-        under_way: list[asyncio.Task[float]] = []
-        for number in range(int(per_second * seconds)):
-            await asyncio.sleep(begun + number / per_second - perf_counter())
-            under_way.append(asyncio.create_task(self._ask()))
-        return await asyncio.gather(*under_way)
+def webhook_claims(
+    found: Weathered, counted: Mapping[str, int], answers: Mapping[tuple[int, str], int]
+) -> dict[str, bool]:
+    """`counted` are reviews by their outcome, and those that were shed."""
+    return {
+        "webhook_asked_twice_capacity": found.was_twice_capacity,
+        "webhook_answers_or_sheds": set(found.storm.answers) == {(200, ""), SHED_WITH},
+        "webhook_patches_what_it_answers": counted.get("mutated") == answers.get((200, "")),
+        "webhook_shed_counted": counted.get("shed") == answers.get(SHED_WITH),
+    }
 
-    async def recovery(self, usual: float) -> float:
-        """Seconds from the last answer of the storm until one takes no longer than before it."""
-        begun = perf_counter()
-        while await self._ask() > CALM_AGAIN * usual:
-            if perf_counter() - begun > 10 * floors.RECOVERY_SECONDS:
-                raise LabError("the extender has not recovered from the overload")
-        return perf_counter() - begun
 
-    async def check_counts(self) -> dict[str, int]:
-        """What the metrics say of the answers by their basis; LabError where it is not what was answered."""
-        async with self._session.get(f"{self._party.metrics}/metrics") as response:
-            families = list(text_string_to_metric_families(await response.text()))
-        samples = [sample for family in families for sample in family.samples]
-        answers = {
-            sample.labels["basis"]: int(sample.value)
-            for sample in samples
-            if sample.name == "stoker_extender_answers_total" and sample.labels["verb"] == "prioritize"
-        }
-        refused = {
-            sample.labels["reason"]: int(sample.value)
-            for sample in samples
-            if sample.name == "stoker_http_refused_total"
-        }
-        if not answers.get(LATE) or sum(answers.values()) != self._statuses[200]:
-            raise LabError(f"answered were {dict(self._statuses)}, counted {answers} and {refused}")
-        if sum(refused.values()) != self._statuses[503]:
-            raise LabError(f"refused were {self._statuses[503]}, counted {refused}")
-        return {**answers, **refused}
+async def _weather(setting: Setting, asker: Asker, trial: Trial) -> Weathered:
+    await asker.connect(trial.in_flight)
+    await calm(asker.ask, CALM_REQUESTS)
+    usual = await calm(asker.ask, CALM_REQUESTS)
+    per_second = await capacity(asker.ask, trial.in_flight, trial.requests)
+    await asker.connect(int(TIMES_CAPACITY * per_second * trial.waiting_seconds))
+    setting.tell(f"asking {TIMES_CAPACITY * per_second:.0f} times a second, twice what can be answered")
+    endured = await storm(asker.ask, TIMES_CAPACITY * per_second, setting.rounds * setting.seconds)
+    calm_again = max(CALM_AGAIN * usual, CALM_AT_LEAST_SECONDS)
+    recovered = await recovery(asker.ask, calm_again, 10 * floors.RECOVERY_SECONDS)
+    return Weathered(per_second, usual, endured, recovered)
 
-    async def _ask(self) -> float:
-        self._asked += 1
-        body = self._body.replace(NUMBER.encode(), str(self._asked).encode())
-        headers = {"Content-Type": "application/json"}
-        begun = perf_counter()
-        async with self._session.post(f"{self._party.url}/prioritize", data=body, headers=headers) as response:
-            await response.read()
-            self._statuses[response.status] += 1
-        return perf_counter() - begun
+
+async def _counted(party: Party, metric: str, label: str, **having: str) -> dict[str, int]:
+    """What Stoker's metric of that name says, by the value of the label."""
+    async with aiohttp.ClientSession() as session, session.get(f"{party.metrics}/metrics") as response:
+        families = list(text_string_to_metric_families(await response.text()))
+    samples: Sequence[Sample] = [sample for family in families for sample in family.samples if sample.name == metric]
+    return {
+        sample.labels.get(label, ""): int(sample.value) for sample in samples if having.items() <= sample.labels.items()
+    }

@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 
 from benchmarks import floors
+from benchmarks.crowd import other_image
 from benchmarks.documents import question
 from benchmarks.load import NUMBER, Answers, Generator, Load, in_turn
 from benchmarks.parties import Party, go_extender, stoker_extender
@@ -177,8 +178,8 @@ def tenants_images(constants: Constants) -> tuple[str, str]:
 
 
 def other_images(count: int) -> list[str]:
-    """Of those that the nodes have at random (`benchmarks.crowd`), so that each kind of pod has nodes of its own."""
-    return [f"registry.example/team-{number % 40}/service-{number}:1.{number}" for number in range(count)]
+    """Of those that the nodes have at random, so that each kind of pod has nodes of its own."""
+    return list(map(other_image, range(count)))
 
 
 async def _scores(party: Party, body: bytes) -> set[int]:

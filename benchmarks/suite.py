@@ -8,11 +8,10 @@ from typing import Final
 
 import uvloop
 
-from benchmarks import opponents
+from benchmarks import floors, opponents
 from benchmarks.admission import webhook
 from benchmarks.creation import create
-from benchmarks.endurance import endurance
-from benchmarks.floors import ROUNDS
+from benchmarks.endurance import HOUR_ROUNDS, endurance
 from benchmarks.overload import overload
 from benchmarks.questions import filter_nodes, growth, image_sets, prioritize
 from benchmarks.reflection import reflection
@@ -37,13 +36,18 @@ BENCHES: Final[Mapping[str, Callable[[Setting], Awaitable[Bench]]]] = {
     "overload": overload,
 }
 
+ROUNDS: Final[Mapping[str, int]] = {"endurance": HOUR_ROUNDS}
+"""Of a bench for which the usual number is not the right one."""
+
 
 def run(name: str, tell: Callable[[str], None], *, rounds: int | None = None, nodes: int = 5_000) -> Bench:
     """Measure it; LabError where something that it needs cannot be had, or a request failed."""
     programs, constants = opponents.find_or_build(), load_constants(None)
 
     async def measure(directory: Path) -> Bench:
-        return await BENCHES[name](Setting(programs, constants, directory, tell, rounds or ROUNDS, nodes))
+        return await BENCHES[name](
+            Setting(programs, constants, directory, tell, rounds or ROUNDS.get(name, floors.ROUNDS), nodes)
+        )
 
     with working_directory() as directory:
         return uvloop.run(measure(directory))

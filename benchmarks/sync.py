@@ -1,30 +1,36 @@
 """The bench `sync`: the first reading of a cluster, beside reading the same bytes and throwing them away.
 
 Both are processes of their own with the same HTTP client, and the server is a scripted one that writes as fast as it is
-read. Against a real API server, which encodes every object, both would take longer and be closer.
+read. Each pod has labels of its own, and the nodes have few images in common, so that little of what is kept can be
+shared. Against a real API server, which encodes every object, both would take longer and be closer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
 
 from benchmarks import floors
-from benchmarks.crowd import NODES
-from benchmarks.documents import running_pod, stored
+from benchmarks.crowd import NODES, is_warm, other_image
+from benchmarks.documents import NAMESPACES, PODS_PER_SET, running_pod, stored
 from benchmarks.load import in_turn
 from benchmarks.parties import stoker_extender
 from benchmarks.questions import tenants_images
 from benchmarks.report import Bench, Comparison, middle
 from benchmarks.setting import Setting
 from benchmarks.world import World
+from cluster import snapshot
 from cluster.snapshot import PODS
 from model.errors import LabError
 
 PODS_PER_NODE: Final = 4
+READ: Final = (NODES, PODS.path, snapshot.NAMESPACES.path)
+"""What both sides read. Stoker reads what else it follows too, some KB."""
+
 SETTLE_SECONDS: Final = 2.0
 """In which what was needed for reading only is given back."""
 
@@ -38,7 +44,7 @@ class Reading:
 async def sync(setting: Setting) -> Bench:
     async with World.start(setting.constants, setting.nodes) as world:
         put_pods(setting, world)
-        sizes = {path: world.server.size_bytes(path) for path in (NODES, PODS.path)}
+        sizes = {path: world.server.size_bytes(path) for path in READ}
         setting.tell(f"reading {sum(sizes.values()) / 1e6:.0f} MB in turn")
 
         async def ours() -> Reading:
@@ -64,14 +70,14 @@ async def sync(setting: Setting) -> Bench:
 
 
 async def _sync(setting: Setting, world: World) -> Reading:
-    """From the first request for nodes or pods to readiness, which is looked for every 50 ms."""
+    """From the first request for one of the lists to readiness, which is looked for every 50 ms."""
     begun: list[float] = []
 
     async def note(path: str) -> None:
         await world.server.asked_for(path)
         begun.append(perf_counter())
 
-    notes = [asyncio.create_task(note(path)) for path in (NODES, PODS.path)]
+    notes = [asyncio.create_task(note(path)) for path in READ]
     async with stoker_extender(world.kubeconfig(setting.directory), setting.directory) as party:
         seconds = perf_counter() - min(begun)
         await asyncio.gather(*notes)
@@ -93,8 +99,15 @@ async def _discard(world: World, sizes: dict[str, int]) -> Reading:
 
 
 def put_pods(setting: Setting, world: World) -> None:
-    """Pods that run on the nodes, for whoever lists them."""
-    images = tenants_images(setting.constants)
-    count = PODS_PER_NODE * setting.nodes
-    pods = (running_pod(number, images, world.names[number % setting.nodes]) for number in range(count))
+    """Pods that run on the nodes, and the namespaces they are in, for whoever lists them; a tenth are the tenant's."""
+    tenants, count = tenants_images(setting.constants), PODS_PER_NODE * setting.nodes
+    images = (tenants if is_warm(number) else set_images(number // PODS_PER_SET) for number in range(count))
+    placed = zip(images, itertools.cycle(world.names), strict=False)
+    pods = (running_pod(number, of_pod, node) for number, (of_pod, node) in enumerate(placed))
     world.server.put(PODS.path, (stored(pod, world.server.next_version()) for pod in pods))
+    world.put_namespaces(NAMESPACES)
+
+
+def set_images(number: int) -> tuple[str, str]:
+    """What the pods of a StatefulSet run: two of the images that the nodes have at random."""
+    return other_image(2 * number), other_image(2 * number + 1)

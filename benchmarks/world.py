@@ -15,7 +15,7 @@ import msgspec
 
 from benchmarks.apiserver import ScriptedApiServer, line
 from benchmarks.crowd import NODES, node_name, node_objects
-from benchmarks.documents import stored
+from benchmarks.documents import namespace, stored
 from cluster import snapshot
 from lab.constants import Constants
 from lab.scene import sample_profile
@@ -50,7 +50,7 @@ class World:
         server.put(NODES, map(msgspec.Raw, self._nodes))
         server.put(snapshot.PROFILES.path, [stored(self._profile, server.next_version())])
         server.put(snapshot.RUNTIME_CLASSES.path, [stored(runtime_class(constants), server.next_version())])
-        server.put(snapshot.NAMESPACES.path, [stored(_namespace(), server.next_version())])
+        self.put_namespaces(0)
         server.put(snapshot.LEASES.path, [_lease(name, server.next_version()) for name in LEASES])
 
     @classmethod
@@ -63,6 +63,12 @@ class World:
                 yield world
             finally:
                 renewing.cancel()
+
+    def put_namespaces(self, others: int) -> None:
+        """The tenant's, and so many others that no profile applies to."""
+        namespaces = [_tenants_namespace(), *map(namespace, range(others))]
+        path = snapshot.NAMESPACES.path
+        self.server.put(path, [stored(item, self.server.next_version()) for item in namespaces])
 
     def kubeconfig(self, directory: Path) -> Path:
         return self.server.kubeconfig(directory)
@@ -93,6 +99,12 @@ class World:
         document = _with_version(self._nodes[index], self.server.next_version())
         if index in self._reduced:
             document = _without_first_image(document)
+        await self.server.tell(NODES, line("MODIFIED", msgspec.Raw(document)))
+
+    async def replace_image(self, index: int, image: bytes) -> None:
+        """The node has this image, an entry's JSON, in place of the last of its list."""
+        document = _with_last_image(_with_version(self._nodes[index], self.server.next_version()), image)
+        self._nodes[index] = document
         await self.server.tell(NODES, line("MODIFIED", msgspec.Raw(document)))
 
     async def exchange_node(self) -> None:
@@ -135,7 +147,12 @@ def _without_first_image(document: bytes) -> bytes:
     return document[:begin] + document[document.index(b"},", begin) + 2 :]
 
 
-def _namespace() -> dict[str, Any]:
+def _with_last_image(document: bytes, image: bytes) -> bytes:
+    end = document.index(b"}]", document.index(_IMAGES)) + 1
+    return document[: document.rindex(b"{", 0, end)] + image + document[end:]
+
+
+def _tenants_namespace() -> dict[str, Any]:
     labels = {names.PROFILE_LABEL: "kata-agents"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TENANT_NAMESPACE, "labels": labels}}
 

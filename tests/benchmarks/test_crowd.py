@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.crowd import IMAGES_PER_NODE, is_warm, node_name, node_objects
+from benchmarks.crowd import IMAGES_PER_NODE, OTHER_IMAGES, is_warm, node_name, node_objects
 from lab.constants import load_constants
 
 
@@ -26,3 +26,9 @@ def test_the_nodes_are_always_the_same_but_for_the_time() -> None:
         [(node["metadata"], node["status"]["images"]) for node in node_objects(constants, 3)] for _ in range(2)
     )
     assert first == second
+
+
+def test_a_few_hundred_nodes_report_most_of_the_thousands_of_images() -> None:
+    nodes = node_objects(load_constants(None), 400)
+    reported = {image["names"][1] for node in nodes for image in node["status"]["images"]}
+    assert len(reported) > 0.9 * OTHER_IMAGES

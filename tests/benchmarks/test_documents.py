@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from benchmarks.documents import question, review
+from benchmarks.documents import NAMESPACES, PODS_PER_SET, question, review, running_pod
 from benchmarks.load import NUMBER
 from extender.protocol import decode_args, decode_names
 from model import names
@@ -29,3 +29,15 @@ def test_a_question_is_about_a_tenants_pod_of_its_own_number_and_all_nodes() -> 
     assert decode_names(asked) == ["n1", "n2"]
     assert pod.metadata.uid == "7"
     assert pod.metadata.annotations[names.PROFILE_ANNOTATION] == "kata-agents"
+
+
+def test_no_two_running_pods_have_the_same_labels_and_those_of_a_set_have_one_owner() -> None:
+    pods = [running_pod(number, ("a:1",), "n1")["metadata"] for number in range(3 * PODS_PER_SET)]
+    assert len({tuple(pod["labels"].items()) for pod in pods}) == len(pods)
+    assert len({pod["name"] for pod in pods}) == len(pods)
+    assert len({pod["ownerReferences"][0]["uid"] for pod in pods}) == 3
+
+
+def test_running_pods_are_in_all_of_the_namespaces() -> None:
+    pods = (running_pod(number, ("a:1",), "n1") for number in range(NAMESPACES * PODS_PER_SET))
+    assert len({pod["metadata"]["namespace"] for pod in pods}) == NAMESPACES

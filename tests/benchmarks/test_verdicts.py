@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.creation import Additions
 from benchmarks.creation import judge as judge_creations
+from benchmarks.endurance import HOUR_CHANGES, floor_after
 from benchmarks.load import Answers
 from benchmarks.questions import compared, p99
 from benchmarks.scheduling import judge as judge_schedulers
@@ -31,3 +34,10 @@ def test_both_ways_of_sampling_must_hold() -> None:
     rounds = {"ours_sample": [100.0], "theirs_sample": [100.0], "ours_every_node": [10.0], "theirs_every_node": [20.0]}
     found = judge_schedulers(rounds)
     assert (found.first.held, found.further["every_node"].held, found.held) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "floor"), [(HOUR_CHANGES, 1.05), (HOUR_CHANGES // 5, 1.01), (2 * HOUR_CHANGES, 1.05)]
+)
+def test_of_the_growth_that_an_hour_may_bring_fewer_changes_may_bring_their_share(changes: int, floor: float) -> None:
+    assert floor_after(changes) == floor

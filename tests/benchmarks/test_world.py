@@ -7,6 +7,9 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
+
+from benchmarks.crowd import new_image
 from benchmarks.documents import running_pod
 from benchmarks.world import World
 from cluster.access import Access
@@ -49,6 +52,12 @@ def images_of(snapshot: Snapshot, name: str) -> int:
     return len(node.images)
 
 
+def has_image(snapshot: Snapshot, node_name: str, image: str) -> bool:
+    node = snapshot.fleet.node(node_name)
+    assert node is not None
+    return image in node.images
+
+
 async def test_the_nodes_and_the_profile_are_read_as_from_an_api_server() -> None:
     async with followed() as (world, snapshot):
         assert all(snapshot.fleet.node(name) is not None for name in world.names)
@@ -63,6 +72,24 @@ async def test_a_changed_node_loses_its_largest_image_and_gets_it_back() -> None
         await until(lambda: images_of(snapshot, world.names[0]) < before)
         await world.change_node(0)
         await until(lambda: images_of(snapshot, world.names[0]) == before)
+
+
+async def test_a_replaced_image_is_there_in_place_of_one_that_was() -> None:
+    async with followed() as (world, snapshot):
+        before = images_of(snapshot, world.names[0])
+        await world.replace_image(0, msgspec.json.encode(new_image(7)))
+        (name,) = new_image(7)["names"][1:]
+        await until(lambda: has_image(snapshot, world.names[0], name))
+        assert images_of(snapshot, world.names[0]) == before
+
+
+async def test_an_image_replaced_twice_is_gone() -> None:
+    async with followed() as (world, snapshot):
+        first, second = new_image(1), new_image(2)
+        for image in (first, second):
+            await world.replace_image(0, msgspec.json.encode(image))
+        await until(lambda: has_image(snapshot, world.names[0], second["names"][1]))
+        assert not has_image(snapshot, world.names[0], first["names"][1])
 
 
 async def test_an_exchanged_node_comes_under_a_new_name_and_the_one_before_goes() -> None:
