@@ -62,6 +62,7 @@ class ServeOptions:
     unknown_profile: UnknownProfile
     time_scale: float
     linger_seconds: float
+    metrics: bool
 
     @property
     def needs_fleet(self) -> bool:
@@ -94,6 +95,7 @@ class ServingProcess:
         SystemExit where it ended because a part of it had died.
         """
         from serving.addresses import Address
+        from serving.exposition import Exposition
         from serving.health import build_app
         from serving.listener import Listener
         from serving.pulse import watch_time
@@ -106,7 +108,8 @@ class ServingProcess:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
         end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
         self._background(watch_time(), "time")
-        health = Listener("metrics", build_app(checks), Address.parse(self._options.metrics_listen))
+        app = build_app(checks, Exposition() if self._options.metrics else None)
+        health = Listener("metrics", app, Address.parse(self._options.metrics_listen))
         listeners = self._listeners(tls)
         await health.start()
         try:

@@ -32,6 +32,7 @@ def serve(
         str, typer.Option(help="Reserved for the controllers' page; nothing listens there in this version.")
     ] = ":9445",
     metrics_listen: Annotated[str, typer.Option(help="Plain HTTP: /metrics, /healthz, /readyz.")] = ":9090",
+    metrics: Annotated[bool, typer.Option("--metrics/--no-metrics", help="Serve /metrics there.")] = True,
     certificates: Annotated[
         Certificates | None,
         typer.Option(help="Who keeps certificate and caBundle: Stoker itself (default), cert-manager, or you."),
@@ -84,6 +85,7 @@ def serve(
         unknown_profile=unknown_profile,
         time_scale=time_scale,
         linger_seconds=linger_seconds,
+        metrics=metrics,
     )
     uvloop.run(_serve(options))
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from aiohttp.typedefs import Handler
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from serving.answers import answering
+from serving.exposition import Exposition
 
 
-def build_app(checks: Mapping[str, Callable[[], str | None]]) -> web.Application:
-    """`checks` are what readiness means here, by name: each returns None, or why it does not hold."""
+def build_app(checks: Mapping[str, Callable[[], str | None]], exposition: Exposition | None = None) -> web.Application:
+    """`checks` are what readiness means here, by name: each returns None, or why it does not hold.
+
+    Without an `exposition` there is no /metrics.
+    """
 
     async def readyz(_: web.Request) -> web.Response:
         failing = [f"{name}: {reason}\n" for name, check in checks.items() if (reason := check()) is not None]
@@ -23,14 +28,18 @@ def build_app(checks: Mapping[str, Callable[[], str | None]]) -> web.Application
         return web.Response(text="ok\n")
 
     app = web.Application(middlewares=[answering("metrics")])
-    app.router.add_get("/metrics", _metrics)
+    if exposition is not None:
+        app.router.add_get("/metrics", _metrics(exposition))
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", readyz)
     return app
 
 
-async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+def _metrics(exposition: Exposition) -> Handler:
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=await exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return metrics
 
 
 async def _healthz(_: web.Request) -> web.Response:

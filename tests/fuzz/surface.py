@@ -32,6 +32,7 @@ from schemathesis.schemas import APIOperation
 
 from extender.app import build_app as extender_app
 from serving.addresses import Address
+from serving.exposition import Exposition
 from serving.health import build_app as metrics_app
 from serving.listener import Listener
 from tests.extender.world import World
@@ -72,7 +73,7 @@ def apps() -> dict[str, web.Application]:
     return {
         "webhook": webhook_app(Tenants(namespaces, *PROFILES)),
         "extender": extender_app(world.scheduling),
-        "metrics": metrics_app({"cluster": lambda: None}),
+        "metrics": metrics_app({"cluster": lambda: None}, Exposition(pause_seconds=0.0)),
     }
 
 
