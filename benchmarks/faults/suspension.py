@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Final
@@ -26,6 +26,7 @@ from lab.commandlines import LOOPBACK
 from lab.stage import eventually
 from lab.workload import TENANT_NAMESPACE, tenant_pod
 from model import names
+from model.errors import StokerError
 from model.names import WARM_NODE_GATE
 
 NODES: Final = 20
@@ -66,6 +67,18 @@ class Nominations:
             seen.append(node)
         if all(gate.name != WARM_NODE_GATE for gate in new.spec.scheduling_gates):
             self.open.add(new.metadata.uid)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the webhook made of pods that wait behind no gate of their own, under a profile with ours."""
+
+    pods: int = 0
+    without_gate: int = 0
+
+    def see(self, pod: dict[str, Any]) -> None:
+        self.pods += 1
+        self.without_gate += all(gate["name"] != WARM_NODE_GATE for gate in pod["spec"].get("schedulingGates", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +125,11 @@ async def suspended(place: AdmissionPlace) -> Finding:
     ):
         leader = await _leader(place, replicas)
         before = await _holder(place)
-        async with trouble("suspended", kept, place.setting.tell), replicas.suspended(leader):
+        async with (
+            _asking(place) as asked,
+            trouble("suspended", kept, place.setting.tell),
+            replicas.suspended(leader),
+        ):
             await asyncio.sleep(extent.seconds / 2)
             newer = f"{namespace}-newer"
             await place.installation.namespace(newer, {names.PROFILE_LABEL: PROFILE})
@@ -128,7 +145,13 @@ async def suspended(place: AdmissionPlace) -> Finding:
     after = _aftermath(nominations, extent.seconds, (before, at_end, last), told=told)
     outcome: Outcome = await place.outcome(namespace, stream, kept)
     finding = judge_outage("suspended", outcome, SETTLE_SECONDS, complaints_of(after))
-    details = {**finding.details, "gated_pods": len(nominations.by_uid), "took_over": at_end != before}
+    details = {
+        **finding.details,
+        "gated_pods": len(nominations.by_uid),
+        "took_over": at_end != before,
+        "asked_for_gate": asked.pods,
+        "let_in_without_gate": asked.without_gate,
+    }
     return replace(finding, recovered_seconds=recovered, details=details)
 
 
@@ -157,6 +180,26 @@ async def _placing(place: AdmissionPlace) -> AsyncIterator[Nominations]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _asking(place: AdmissionPlace) -> AsyncIterator[Asked]:
+    """While the block runs, pods are created that nobody stores, to see whether they get the gate."""
+    seen = Asked()
+
+    async def ask() -> None:
+        pod = tenant_pod("asked", place.setting.constants)
+        while True:
+            with suppress(StokerError):  # a refusal is counted where pods are stored
+                seen.see(await place.client.create(GATED_PODS, pod, dryRun="All"))
+            await asyncio.sleep(GATED_EVERY_SECONDS)
+
+    asking = asyncio.create_task(ask())
+    try:
+        yield seen
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
 
 
 async def _create_gated(place: AdmissionPlace) -> None:

@@ -14,7 +14,7 @@ from benchmarks.faults.dripping import HEAD, drip, drops
 from benchmarks.faults.meddler import HOLD_SECONDS, Passing, cutting, doubling, swapping
 from benchmarks.faults.scheduling import Bursts, judge_bursts
 from benchmarks.faults.slowness import Round, judge_slow_clients
-from benchmarks.faults.suspension import Aftermath, complaints_of
+from benchmarks.faults.suspension import Aftermath, Asked, complaints_of
 from benchmarks.load import Answers, Trust
 from lab.commandlines import LOOPBACK
 from model.errors import LabError
@@ -47,6 +47,16 @@ def test_a_leader_that_did_not_run_is_followed_and_does_no_harm(after: Aftermath
     found = complaints_of(after)
     assert [complaint in text for text in found if complaint] == ([True] if complaint else [])
     assert bool(found) is bool(complaint)
+
+
+@pytest.mark.parametrize(
+    ("gates", "without"), [([{"name": "stoker.dev/warm-node"}], 0), ([{"name": "example.com/other"}], 1), ([], 1)]
+)
+def test_pods_that_were_let_in_without_our_gate_are_counted(gates: list[dict[str, str]], without: int) -> None:
+    asked = Asked()
+    asked.see({"spec": {"schedulingGates": gates}})
+    asked.see({"spec": {"schedulingGates": [{"name": "stoker.dev/warm-node"}]}})
+    assert (asked.pods, asked.without_gate) == (2, without)
 
 
 def test_a_burst_holds_when_nothing_is_pending_and_tells_what_it_costs() -> None:
