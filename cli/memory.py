@@ -26,9 +26,11 @@ def spare_collections() -> None:
 
 
 async def settle(snapshot: Snapshot) -> None:
-    """When they are whole: take what they built out of the collector's sight, and let it look as often as usual."""
-    for reflector in snapshot.reflectors:
-        await reflector.synced.wait()
+    """When they are whole: take what they built out of the collector's sight, and let it look as often as usual.
+
+    Of Leases and Events, which may be refused for good, nothing is waited for.
+    """
+    await snapshot.whole()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_USUAL)

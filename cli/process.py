@@ -88,6 +88,10 @@ class ServingProcess:
         self._stop = stop
         self._death: BaseException | None = None
         self._not_serving: str | None = "not listening yet"
+        self._taking_in = "the first lists are being taken in"
+        """Empty once an answer takes no longer than it ever will: nobody is told before that we are ready."""
+
+        self._prepared: list[asyncio.Event] = []
 
     async def run(self) -> None:
         """Health first, then the certificate, then the listeners; at the end not ready first, then drained.
@@ -101,7 +105,10 @@ class ServingProcess:
         from serving.pulse import watch_time
 
         tls, keeper = self._certificates()
-        checks = {"snapshot": self._snapshot.complaint, "listeners": lambda: self._not_serving}
+        checks = {
+            "snapshot": self._snapshot.complaint,
+            "listeners": lambda: self._not_serving or self._taking_in or None,
+        }
         if keeper is not None:
             checks["certificate"] = keeper.readiness_complaint
         if Role.WEBHOOK in self._options.roles:
@@ -136,7 +143,15 @@ class ServingProcess:
         """Once all parts are made: importing them takes half a second, in which nobody would read what comes."""
         spare_collections()
         await self._stack.enter_async_context(self._snapshot.following())
-        self._background(settle(self._snapshot), "memory")
+        self._background(self._prepare(), "first lists")
+
+    async def _prepare(self) -> None:
+        """The collector's long look comes last, after all that makes objects, and before anybody asks."""
+        await self._snapshot.whole()
+        for event in self._prepared:
+            await event.wait()
+        await settle(self._snapshot)
+        self._taking_in = ""
 
     async def _listen(self, listeners: list[Listener]) -> None:
         for listener in listeners:
@@ -191,6 +206,7 @@ class ServingProcess:
         self._background(recorder.run(), "events")
         snapshot, clock = self._snapshot, self._snapshot.clock
         scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit)
+        self._prepared.append(scheduling.caught_up)
         self._background(_keep_up(scheduling, snapshot), "scores")
         return build_app(scheduling)
 

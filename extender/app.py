@@ -33,8 +33,13 @@ LATE_SECONDS: Final = 0.5
 """A request whose turn comes later than this is answered without a forecast: the scheduler waits 5 s at most."""
 
 OVERDUE_SECONDS: Final = 3.0
-"""Beyond this there are more requests than even neutral answers can be given to. What is refused unread costs a tenth
-of an answer, so the queue ends; the scheduler, which has us as ignorable, goes on without us."""
+"""Beyond this there are more requests than even neutral answers can be given to. What is refused costs a tenth of an
+answer, so the queue ends; the scheduler, which has us as ignorable, goes on without us. Looked at before the body is
+read, and once more when the request's turn has come."""
+
+WAITING_BYTES: Final = 128 * 1024 * 1024
+"""Bodies that wait for their turn together, an eighth of the memory that the Deployment allows: 1,700 of the usual
+75 kB. What comes beyond them is refused unread."""
 
 T = TypeVar("T")
 
@@ -44,13 +49,26 @@ def build_app(
 ) -> web.Application:
     """`waited` tells for how many seconds a request has been in hand."""
     lists, turns = AskedLists(decode_names), Turns()
+    waiting_bytes = 0
+
+    def refuse_if(*, overloaded: bool) -> None:
+        if overloaded:
+            raise InvalidRequest("there are more requests than can be answered", status=503, reason="overload")
+
+    async def read_in_turn(request: web.Request) -> bytes:
+        nonlocal waiting_bytes
+        refuse_if(overloaded=waited(request) > OVERDUE_SECONDS or waiting_bytes > WAITING_BYTES)
+        body = await read_json(request)
+        waiting_bytes += len(body)
+        try:
+            await turns.mine()
+        finally:
+            waiting_bytes -= len(body)
+        refuse_if(overloaded=waited(request) > OVERDUE_SECONDS)
+        return body
 
     async def read(request: web.Request) -> tuple[wire.Pod, AskedNodes]:
-        body = await read_json(request)
-        await turns.mine()
-        if waited(request) > OVERDUE_SECONDS:
-            raise InvalidRequest("there are more requests than can be answered", status=503, reason="overload")
-        pod, raw = decode_args(body)
+        pod, raw = decode_args(await read_in_turn(request))
         return pod, lists.get(raw)
 
     async def filter_nodes(request: web.Request) -> web.Response:

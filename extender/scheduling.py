@@ -75,6 +75,9 @@ class Scheduling:
         *,
         wall: Callable[[], float] = monotonic,
     ) -> None:
+        self.caught_up = asyncio.Event()
+        """Set once what was known when `keep_up` began is taken in: a request before it would do all of that."""
+
         self._wall = wall
         self._tenancy = tenancy
         self._fleet = fleet
@@ -91,7 +94,6 @@ class Scheduling:
     async def keep_up(self) -> None:
         """Take in changes as they come, in slices, so that a request finds few of them left even after a burst."""
         while True:
-            await self._change.wait()
             self._change.clear()
             try:
                 while not self._roster.is_fresh:
@@ -101,6 +103,8 @@ class Scheduling:
             except Exception:
                 # A request meets the same and is answered neutrally; the next change is another chance.
                 log.exception("changes of nodes could not be taken in")
+            self.caught_up.set()
+            await self._change.wait()
 
     def filter(self, pod: wire.Pod, asked: AskedNodes) -> dict[str, str]:
         """The nodes that can never run the pod, with reasons; none while the snapshot cannot be relied on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from extender.app import LATE_SECONDS, OVERDUE_SECONDS, build_app
 from serving.requests import MAX_BODY_BYTES
+from serving.turns import Turns
 from tests.extender.world import World, arguments
 
 Client = TestClient[web.Request, web.Application]
@@ -206,3 +208,38 @@ async def test_a_request_that_is_overdue_is_refused_unread_and_its_connection_cl
     async with client.post("/prioritize", data=io.BytesIO(b"not even JSON"), headers=HEADERS) as response:
         assert (response.status, response.headers["Connection"]) == (503, "close")
     assert refused("overload") - before == 1
+
+
+async def test_an_overdue_request_is_refused_before_its_body_is_there(client: Client, world: World) -> None:
+    world.waited = OVERDUE_SECONDS + 0.1
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5.0), client.post("/filter", data=endless(), headers=HEADERS) as response:
+        assert response.status == 503
+
+
+async def test_beyond_the_bodies_that_may_wait_requests_are_refused(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extender.app.WAITING_BYTES", len(arguments("warm")))
+
+    async def status(_: int) -> int:
+        async with client.post("/filter", data=io.BytesIO(arguments("warm")), headers=HEADERS) as response:
+            return response.status
+
+    holds = asyncio.Event()
+
+    async def held(_: Turns) -> None:
+        await holds.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Turns, "mine", held)
+        waiting = [asyncio.create_task(status(number)) for number in range(5)]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED, timeout=5.0)
+        assert {task.result() for task in done} == {503}
+        holds.set()
+        assert {await task for task in waiting} == {200, 503}
+    assert await status(0) == 200

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cluster import wire
+from extender.scheduling import SLICE
 from model.names import FORECAST_ANNOTATION
 from model.nodes import NodeFacts
 from model.pods import needs
@@ -235,3 +236,18 @@ async def test_changes_are_taken_in_without_a_request_and_a_mistake_does_not_end
     keeping_up.cancel()
     assert seen == ["warm", "warm", "another"]
     assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a mistake"]
+
+
+async def test_the_nodes_that_were_known_before_are_taken_in_without_a_request_or_a_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, looks = World(), list[str]()
+    for number in range(3 * SLICE):
+        world.add(f"n{number}")
+    keeping_up = asyncio.create_task(world.scheduling.keep_up())
+    async with asyncio.timeout(5.0):
+        await world.scheduling.caught_up.wait()
+    keeping_up.cancel()
+    monkeypatch.setattr(world.fleet, "node", looks.append)
+    world.scores(tenant_pod(), "n1")
+    assert looks == []
