@@ -25,7 +25,7 @@ from benchmarks.parties import Party, stoker_extender
 from benchmarks.questions import tenants_images
 from benchmarks.report import Bench, Comparison
 from benchmarks.setting import Setting
-from benchmarks.sync import SETTLE_SECONDS, put_pods
+from benchmarks.sync import put_pods
 from benchmarks.world import World
 from model import names
 from model.errors import LabError
@@ -40,6 +40,9 @@ STEP: Final = 20
 """Changes of each step: two pods come, two are bound and two go, the others are nodes'."""
 
 NODES_PER_IMAGE: Final = 10
+SETTLE_SECONDS: Final = 0.5
+"""In which what is on its way still has been read."""
+
 
 PODS_AT_A_TIME: Final = 2_000
 NODE_EVERY_STEPS: Final = 50

@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 from benchmarks.load import NUMBER
 from model.errors import LabError
 
-OPENED_AT_ONCE: Final = 32
+OPENED_AT_ONCE: Final = 8
+"""Few enough that nothing is late before the storm."""
+
 FILES: Final = 65_536
 PASSES: Final = 3
 _END_OF_HEAD: Final = b"\r\n\r\n"
