@@ -183,14 +183,15 @@ class Omniscience:
             for moment in self._moments(pod, node):
                 if (node, moment) != here and self._changed(pod, here, (node, moment), places, nodes):
                     return True
-            if node != here[0] and self._joined(pod, here, node, places, nodes):
+            if self._joined(pod, here, node, places, nodes):
                 return True
         return False
 
     def _joined(self, pod: int, here: Spot, node: int, places: Places, nodes: dict[int, dict[int, float]]) -> bool:
-        """Move the pod with another one, to a machine where one of them pulls for both, if that helps."""
+        """Bring the pod and another one together on a machine where one of them pulls for both, if that helps."""
         machine, wanted = self._machines[node], self._pods[pod]
-        if {wanted.init.image, wanted.main.image} <= machine.images or len(nodes[node]) + 2 > machine.slots:
+        is_full = len(nodes[node].keys() | {pod}) >= machine.slots
+        if is_full or {wanted.init.image, wanted.main.image} <= machine.images:
             return False
         for other, spot in enumerate(places):
             if other == pod or spot is None or spot[0] == node:
