@@ -29,8 +29,9 @@ log = logging.getLogger(__name__)
 JSON: Final = "application/json"
 
 
-LATE_SECONDS: Final = 0.5
-"""A request whose turn comes later than this is answered without a forecast: the scheduler waits 5 s at most."""
+LATE_SECONDS: Final = 0.3
+"""A request whose turn comes later than this is answered without a forecast. The shipped configuration of the scheduler
+waits half a second (`httpTimeout`), kube-scheduler's own default is 5 s."""
 
 OVERDUE_SECONDS: Final = 3.0
 """Beyond this there are more requests than even neutral answers can be given to. What is refused costs a tenth of an
