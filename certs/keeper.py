@@ -63,6 +63,9 @@ class CertificateKeeper:
         except Exception as error:  # noqa: BLE001 - a keeper that ended would let the certificate expire unnoticed
             pause_seconds = self._complain(error)
         else:
+            if self._complaint is not None:
+                # Once more what was wrong: a log on a disk that was full has not got it.
+                _log.info("certificates: in order again after: %s", self._complaint)
             self._retry_seconds = FIRST_RETRY_SECONDS
             self._complaint = None
         if self._tls.pair is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -79,6 +80,15 @@ async def test_the_status_carries_the_complaint_until_a_round_succeeds() -> None
     assert (keeper.status().leaf_expires, keeper.status().complaint) == (None, str(BROKEN))
     await keeper.round()
     assert (keeper.status().leaf_expires, keeper.status().complaint) == (NOW + LEAF_LIFETIME, None)
+
+
+async def test_the_end_of_a_trouble_says_once_more_what_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    keeper = scripted(BROKEN, None, None)
+    with caplog.at_level(logging.INFO, "certs.keeper"):
+        for _ in range(3):
+            await keeper.round()
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
+    assert told == [f"certificates: in order again after: {BROKEN}"]
 
 
 async def test_an_error_is_counted_and_the_old_leaf_goes_on() -> None:
