@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.crowd import NODES, node_name
 from cluster.client import ApiClient
@@ -54,10 +54,9 @@ class Churn:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
 
-    def lacking_seconds(self, nodes: Mapping[str, Any]) -> float:
-        """How long ago the oldest mark was made that these nodes do not show."""
-        node = nodes.get(MARKED)
-        shown = int(node.metadata.labels.get(MARK, -1)) if node is not None else -1
+    def lacking_seconds(self, labels: Mapping[str, str]) -> float:
+        """How long ago the oldest mark was made that these labels of the marked node do not show."""
+        shown = int(labels.get(MARK, -1))
         return monotonic() - self._marks[shown + 1] if shown + 1 < len(self._marks) else 0.0
 
     async def delete_half(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.crowd import create_nodes
-from benchmarks.faults.churn import Churn
+from benchmarks.faults.churn import MARKED, Churn
 from benchmarks.faults.copying import Following, Sample, differences, judge_copy
 from benchmarks.faults.findings import Finding
 from benchmarks.faults.meddler import Meddler, cutting, doubling, swapping, untouched
@@ -101,7 +101,7 @@ class WatchPlace:
     async def _sample(self, samples: list[Sample]) -> None:
         """In the copy's own time."""
         while True:
-            lacking = self.churn.lacking_seconds(self._collections()["nodes"])
+            lacking = self.churn.lacking_seconds(self._marked_labels())
             samples.append(Sample(monotonic(), lacking * self.extent.pace, self.snapshot.complaint()))
             await asyncio.sleep(SAMPLE_SECONDS)
 
@@ -123,8 +123,10 @@ class WatchPlace:
                     return left or [str(error)]
                 return []
 
-    def _collections(self) -> dict[str, dict[str, Any]]:
-        return {reflector.resource.name: reflector.objects for reflector in self.snapshot.reflectors}
+    def _marked_labels(self) -> Mapping[str, str]:
+        """Of the node that is marked, as the copy has them."""
+        offers = self.snapshot.fleet.offers()
+        return next((traits.labels for facts, traits, _ in offers if facts.name == MARKED), {})
 
 
 def _contents(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
