@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar, cast
 
 import aiohttp
 import msgspec
@@ -13,6 +13,8 @@ import msgspec
 from cluster import wire
 from cluster.access import Access
 from model.errors import ApiError, Conflict, ConnectionFailed, Expired, NotFound
+
+T = TypeVar("T")
 
 USER_AGENT: Final = "stoker"
 REQUEST_SECONDS: Final = 30.0
@@ -63,7 +65,11 @@ class ApiClient:
         await self._session.close()
 
     async def get(self, path: str, **query: str | int) -> Any:
-        return _decoded(await self.get_bytes(path, **query), path)
+        return _decoded(await self.get_bytes(path, **query), path, Any)
+
+    async def get_as(self, path: str, kind: type[T], **query: str | int) -> T:
+        """The answer as this struct; ConnectionFailed where it is not one."""
+        return cast("T", _decoded(await self.get_bytes(path, **query), path, kind))
 
     async def get_bytes(self, path: str, **query: str | int) -> bytes:
         async with self._request("GET", path, query=query) as response:
@@ -106,7 +112,7 @@ class ApiClient:
         data = b"" if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": content_type}
         async with self._request(method, path, query=query, data=data, headers=headers) as response:
-            return _decoded(await response.read(), path)
+            return _decoded(await response.read(), path, Any)
 
     async def _send_for_version(self, method: str, path: str, body: Any, content_type: str) -> str:
         data = msgspec.json.encode(body)
@@ -132,9 +138,9 @@ class ApiClient:
             raise ConnectionFailed(f"{method} {path}: no answer from {self._access.server} ({what})") from error
 
 
-def _decoded(body: bytes, path: str) -> Any:
+def _decoded(body: bytes, path: str, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise ConnectionFailed(f"{path}: the answer is not JSON ({error}); is this a Kubernetes API server?") from error
 

@@ -16,7 +16,7 @@ from cluster.client import ApiClient
 from cluster.clock import Clock
 from cluster.waiting import has_our_gate, keep_document
 from model import names
-from model.errors import ApiError, Conflict, Expired, InvalidProfile, NotFound, StokerError
+from model.errors import Conflict, Expired, InvalidProfile, NotFound, StokerError
 from model.profiles import TenantProfile
 from placement.deadlines import deadline_of
 from placement.gates import GateKeeper
@@ -89,9 +89,13 @@ async def _listed(client: ApiClient) -> AsyncIterator[wire.Pod]:
         query: dict[str, str | int] = {"limit": PAGE_SIZE, "fieldSelector": "spec.nodeName="}
         if token:
             query["continue"] = token
-        page = msgspec.json.decode(await client.get_bytes("/api/v1/pods", **query), type=wire.ObjectList)
+        page = await client.get_as("/api/v1/pods", wire.ObjectList, **query)
         for raw in page.items:
-            pod = msgspec.json.decode(raw, type=wire.Pod)
+            try:
+                pod = msgspec.json.decode(raw, type=wire.Pod)
+            except msgspec.MsgspecError as error:
+                log.error("a pod that cannot be read is passed over: %s", error)  # noqa: TRY400 - the message says it
+                continue
             keep_document(pod, partial(bytes, raw))
             if has_our_gate(pod):
                 yield pod
@@ -104,14 +108,14 @@ async def _profiles(client: ApiClient) -> dict[str, TenantProfile]:
     """Those that can be read; a pod without its profile has the default deadline."""
     found: dict[str, TenantProfile] = {}
     try:
-        page = msgspec.json.decode(await client.get_bytes(PROFILES), type=wire.ObjectList)
-    except ApiError as error:
+        page = await client.get_as(PROFILES, wire.ObjectList)
+    except StokerError as error:
         log.warning("the profiles are not to be had, every pod has the default deadline: %s", error)
         return found
     for raw in page.items:
-        item = msgspec.json.decode(raw, type=wire.TenantProfile)
         try:
+            item = msgspec.json.decode(raw, type=wire.TenantProfile)
             found[item.metadata.name] = TenantProfile.from_spec(item.metadata.name, item.spec)
-        except InvalidProfile as error:
+        except (msgspec.MsgspecError, InvalidProfile) as error:
             log.warning("passed over: %s", error)
     return found
