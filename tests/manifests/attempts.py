@@ -63,7 +63,9 @@ from tests.manifests.requests import (
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`name` says what is tried; `policy` is the one that must refuse it.
+    """`name` says what is tried; `policy` is the one that must refuse it, unless `other` does so before it.
+
+    Of two policies that refuse, the API server names either.
 
     `administrators`: whether a cluster administrator, who has every verb, is let through.
     """
@@ -72,6 +74,12 @@ class Attempt:
     policy: str
     prepare: Prepare
     administrators: bool = True
+    other: str = ""
+
+    def is_refused_by(self, answer: str) -> bool:
+        """Whether the answer names one of them."""
+        policies = filter(None, (self.policy, self.other))
+        return any(f"ValidatingAdmissionPolicy '{policy}'" in answer for policy in policies)
 
 
 WARM_CONDITION: Final = {"type": "StokerWarm", "status": "True", "reason": "Mine"}
@@ -85,11 +93,13 @@ OF_CLASSES: Final = [
         "a forged DaemonSet's pod without the class",
         "stoker-classes",
         creating(PODS, lambda name: owned(name, runtimeClassName=None)),
+        other="stoker-creation",
     ),
     Attempt(
         "a forged mirror pod without the class",
         "stoker-classes",
         creating(PODS, lambda name: mirror(name, runtimeClassName=None)),
+        other="stoker-creation",
     ),
     Attempt(
         "a DaemonSet without the class",

@@ -32,7 +32,7 @@ async def test_the_policy_refuses_alone_and_says_what_to_do(fence: Fence, widene
         await request(widened, {})
     assert refusal.value.status == 403
     told = str(refusal.value)
-    assert f"ValidatingAdmissionPolicy '{attempt.policy}'" in told
+    assert attempt.is_refused_by(told)
     assert any(words in told for words in ("; set ", "; leave ", "; remove "))
 
 
