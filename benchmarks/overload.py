@@ -26,6 +26,7 @@ from benchmarks.report import Bench, Comparison
 from benchmarks.setting import Setting
 from benchmarks.storms import Asker, Storm, allow_connections, calm, capacity, recovery, storm
 from benchmarks.world import World
+from serving.connections import MAX_CONNECTIONS
 
 IMAGE: Final = f"registry.example/agents/own-{NUMBER}:1.0"
 TIMES_CAPACITY: Final = 2.0
@@ -152,7 +153,8 @@ async def _weather(setting: Setting, asker: Asker, trial: Trial) -> Weathered:
     await calm(asker.ask, CALM_REQUESTS)
     usual = await calm(asker.ask, CALM_REQUESTS)
     per_second = await capacity(asker.ask, trial.in_flight, trial.requests)
-    await asker.connect(int(TIMES_CAPACITY * per_second * trial.waiting_seconds))
+    needed = int(TIMES_CAPACITY * per_second * trial.waiting_seconds)
+    await asker.connect(min(needed, MAX_CONNECTIONS - 2 * trial.in_flight))
     setting.tell(f"asking {TIMES_CAPACITY * per_second:.0f} times a second, twice what can be answered")
     endured = await storm(asker.ask, TIMES_CAPACITY * per_second, setting.rounds * setting.seconds)
     calm_again = max(CALM_AGAIN * usual, CALM_AT_LEAST_SECONDS)

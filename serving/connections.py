@@ -19,9 +19,9 @@ HEAD_DEADLINE_SECONDS: Final = 10.0
 SEND_DEADLINE_SECONDS: Final = 10.0
 """For which a client may leave unread what it asked for."""
 
-MAX_CONNECTIONS: Final = 1024
+MAX_CONNECTIONS: Final = 4096
 """Of one listener; each may take some 100 KiB of buffers. API servers and schedulers keep one for each request that
-they have under way: tens."""
+they have under way: tens, and some thousands where more reviews come than can be answered, which are to be shed."""
 
 LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that the client gets to its answer."""
