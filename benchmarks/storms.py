@@ -11,7 +11,7 @@ import resource
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Self, cast
@@ -89,15 +89,9 @@ class Asker:
         await asyncio.gather(*(one() for _ in range(connections)))
 
     async def ask(self) -> Reply:
-        """Waits where no connection is free; LabError where no answer comes.
-
-        A connection that the server gave up at that very moment says nothing: the question is put again on a new one.
-        """
+        """Waits where no connection is free; LabError where no answer comes."""
         connection = await self._idle.get()
-        if not connection.is_closed:
-            with suppress(LabError):
-                return await self._ask(connection)
-        return await self._ask(await self._open())
+        return await self._ask(await self._open() if connection.is_closed else connection)
 
     async def _ask(self, connection: _Connection) -> Reply:
         self._asked += 1

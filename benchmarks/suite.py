@@ -36,18 +36,22 @@ BENCHES: Final[Mapping[str, Callable[[Setting], Awaitable[Bench]]]] = {
     "overload": overload,
 }
 
-ROUNDS: Final[Mapping[str, int]] = {"endurance": HOUR_ROUNDS}
-"""Of a bench for which the usual number is not the right one."""
+ROUNDS_ALONE: Final[Mapping[str, int]] = {"endurance": HOUR_ROUNDS}
+"""Of a bench that takes many minutes to tell all that it can, where it is not one of all."""
 
 
-def run(name: str, tell: Callable[[str], None], *, rounds: int | None = None, nodes: int = 5_000) -> Bench:
-    """Measure it; LabError where something that it needs cannot be had, or a request failed."""
+def run(
+    name: str, tell: Callable[[str], None], *, rounds: int | None = None, nodes: int = 5_000, alone: bool = True
+) -> Bench:
+    """Measure it; LabError where something that it needs cannot be had, or a request failed.
+
+    `rounds` left out are the usual ones; `alone` is False where it is one of all benches.
+    """
     programs, constants = opponents.find_or_build(), load_constants(None)
+    usual = ROUNDS_ALONE.get(name, floors.ROUNDS) if alone else floors.ROUNDS
 
     async def measure(directory: Path) -> Bench:
-        return await BENCHES[name](
-            Setting(programs, constants, directory, tell, rounds or ROUNDS.get(name, floors.ROUNDS), nodes)
-        )
+        return await BENCHES[name](Setting(programs, constants, directory, tell, rounds or usual, nodes))
 
     with working_directory() as directory:
         return uvloop.run(measure(directory))

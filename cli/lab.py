@@ -135,9 +135,7 @@ def bench(
         if one is Benchmark.PLACEMENT:
             found.append(_bench_placement(Size(nodes, pods, rounds or 5)))
         else:
-            # Its whole hour of changes is for when it is asked for alone.
-            short = 5 if name is Benchmark.ALL and one is Benchmark.ENDURANCE else None
-            found.append(run(one, _tell, rounds=rounds or short, nodes=nodes))
+            found.append(run(one, _tell, rounds=rounds, nodes=nodes, alone=name is not Benchmark.ALL))
         if name is Benchmark.ALL:
             _write_benches(report(found), path)
     if docs is not None:

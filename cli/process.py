@@ -147,7 +147,6 @@ class ServingProcess:
 
     async def _prepare(self) -> None:
         """The collector's long look comes last, after all that makes objects, and before anybody asks."""
-        await self._snapshot.whole()
         for event in self._prepared:
             await event.wait()
         await settle(self._snapshot)

@@ -45,6 +45,7 @@ PAGE_SIZE: Final = 500
 SLICE: Final = 20
 """Events applied before others get the event loop: half a millisecond's work where they are nodes with all their
 images."""
+
 T = TypeVar("T", bound=wire.Object)
 Listener = Callable[[T | None, T | None], None]
 """Told of each change as (old, new). Both: changed; only `new`: appeared; only `old`: gone."""

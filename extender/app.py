@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 
-
 LATE_SECONDS: Final = 0.3
 """A request whose turn comes later than this is answered without a forecast. The shipped configuration of the scheduler
 waits half a second (`httpTimeout`), kube-scheduler's own default is 5 s."""
