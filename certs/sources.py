@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Final, Protocol
@@ -85,6 +85,7 @@ class SelfManaged:
 
     async def refresh(self, now: datetime) -> float:
         """The certificate is kept whatever else fails; StokerError tells of the first thing that did."""
+        began_at = self._monotonic()
         unannounced = await self._announce()
         asked_at = self._monotonic()
         stored = self._stored = await self._read(now, asked_at)
@@ -97,7 +98,9 @@ class SelfManaged:
             metrics.BUNDLE_WRITES.inc()
         if unannounced is not None:
             raise unannounced
-        stepped = await self._step(self._stored or stored, injection, now)
+        # Dated by when the bundles were found published: this process may have stood still since the round began.
+        later = now + timedelta(seconds=self._monotonic() - began_at)
+        stepped = await self._step(self._stored or stored, injection, later)
         return self._pause_seconds(injection, stepped)
 
     async def withdraw(self) -> None:
