@@ -28,9 +28,6 @@ class Cause(StrEnum):
     """Whose fault it is that a create was refused."""
 
     STOKER = "stoker"
-    UNREAD = "unread"
-    """Stoker's as well: its policies refuse, whose parameters an API server that says it is ready has not read."""
-
     CLUSTER = "cluster"
 
 
@@ -64,19 +61,13 @@ class Create:
     @property
     def refusals(self) -> list[Try]:
         """Those that are Stoker's fault."""
-        return [item for item in self.tries if item.cause in (Cause.STOKER, Cause.UNREAD)]
+        return [item for item in self.tries if item.cause is Cause.STOKER]
 
 
 def cause_of(error: StokerError) -> Cause:
     """By the API server's message, which names the webhook that it could not ask or that refused, and the policy."""
     text = str(error)
-    if "stoker.dev" not in text and "ValidatingAdmissionPolicy 'stoker" not in text:
-        return Cause.CLUSTER
-    return Cause.UNREAD if "not yet synced to use for admission" in text else Cause.STOKER
-
-
-async def _always() -> bool:
-    return True
+    return Cause.STOKER if "stoker.dev" in text or "ValidatingAdmissionPolicy 'stoker" in text else Cause.CLUSTER
 
 
 @dataclass(slots=True)
@@ -87,9 +78,6 @@ class Stream:
     per_second: float
     least: int
     """So many at least, and more until `enough` is set."""
-
-    is_ready: Callable[[], Awaitable[bool]] = _always
-    """Whether the API server says so at this moment; asked where it refuses for want of what policies go by."""
 
     enough: asyncio.Event = field(default_factory=asyncio.Event)
     creates: list[Create] = field(default_factory=list)
@@ -145,10 +133,7 @@ class Stream:
         except Conflict:
             return Try(asked_at, monotonic())  # an earlier try was carried out, though nobody was told
         except StokerError as error:
-            answered_at, cause = monotonic(), cause_of(error)
-            if cause is Cause.UNREAD and not await self.is_ready():
-                cause = Cause.CLUSTER
-            return Try(asked_at, answered_at, cause, str(error))
+            return Try(asked_at, monotonic(), cause_of(error), str(error))
         return Try(asked_at, monotonic())
 
 

@@ -107,8 +107,7 @@ class AdmissionPlace:
     async def streaming(self, namespace: str, per_second: float, least: int = 1) -> AsyncIterator[Stream]:
         """A steady load while the block runs, of `least` creates; at its end each has succeeded, or was given up."""
         collection = f"/api/v1/namespaces/{namespace}/pods"
-        is_ready = self.installation.control_plane.apiserver.check
-        stream = Stream(lambda name: self.client.create(collection, self._pod(name)), per_second, least, is_ready)
+        stream = Stream(lambda name: self.client.create(collection, self._pod(name)), per_second, least)
         running = asyncio.create_task(stream.run())
         try:
             yield stream

@@ -107,7 +107,6 @@ def _details(outcome: Outcome, refusals: Sequence[Try]) -> dict[str, Any]:
     return {
         "unmutated": len(outcome.unmutated),
         "longest_queue_seconds": round(max((create.queued_seconds for create in outcome.creates), default=0.0), 1),
-        "refused_by_unread_policies": sum(tried.cause is Cause.UNREAD for tried in refusals),
         "refused_by_the_cluster": len(by_cluster),
         "words_of_the_cluster": dict(kinds.most_common(SHOWN_REFUSALS)),
         "refusals": [

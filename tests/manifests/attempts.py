@@ -31,6 +31,7 @@ from tests.manifests.requests import (
     binding,
     classless,
     creating,
+    crowded,
     daemons,
     daemons_without_a_profile,
     forecast,
@@ -94,6 +95,12 @@ OF_CLASSES: Final = [
         "stoker-classes",
         creating(PODS, lambda name: owned(name, runtimeClassName=None)),
         other="stoker-creation",
+    ),
+    Attempt(
+        "a pod without the class, and with more owners than an expression may look at",
+        "stoker-classes",
+        creating(PODS, crowded),
+        administrators=False,
     ),
     Attempt(
         "a forged mirror pod without the class",

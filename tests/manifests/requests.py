@@ -61,6 +61,12 @@ def of_another_class(name: str) -> Document:
     return pod(name, runtimeClassName=OTHER_CLASS)
 
 
+def crowded(name: str) -> Document:
+    """Without the class; a megabyte of owners, each a DaemonSet that does not control it."""
+    owner = {"apiVersion": "v1", "kind": "DaemonSet", "name": "a", "uid": "a"}
+    return pod(name, runtimeClassName=None) | {"metadata": {"name": name, "ownerReferences": [owner] * 14_000}}
+
+
 def owned(name: str, **spec: Any) -> Document:
     """A pod that says it is a DaemonSet's."""
     document = pod(name, **spec)

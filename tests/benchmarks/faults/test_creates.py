@@ -12,8 +12,7 @@ from benchmarks.faults.creates import Cause, Create, Stream, Try, cause_of, miss
 from benchmarks.faults.verdicts import Outcome, Trouble, judge_kills, judge_outage, judge_refusing_none
 from model.errors import ApiError, Conflict, ConnectionFailed, StokerError
 
-STOKER, UNREAD, CLUSTER = Cause.STOKER, Cause.UNREAD, Cause.CLUSTER
-NOT_SYNCED = "ValidatingAdmissionPolicy 'stoker-classes': paramKind not yet synced to use for admission"
+STOKER, CLUSTER = Cause.STOKER, Cause.CLUSTER
 KILL = Trouble("kill", 10.0, 10.0)
 
 
@@ -42,7 +41,6 @@ def refusal(message: str, status: int = 500) -> ApiError:
             refusal("ValidatingAdmissionPolicy 'stoker-classes' with binding 'stoker-classes' denied request", 422),
             STOKER,
         ),
-        (refusal(NOT_SYNCED), UNREAD),
         (refusal("ValidatingAdmissionPolicy 'others': paramKind not yet synced to use for admission"), CLUSTER),
         (refusal("etcdserver: request timed out"), CLUSTER),
         (ConnectionFailed("no answer from https://127.0.0.1:6443"), CLUSTER),
@@ -64,26 +62,6 @@ async def test_a_refused_create_is_tried_again_until_it_is_there(monkeypatch: py
     stream.enough.set()
     await stream.run()
     assert [tried.cause for tried in stream.creates[0].tries] == [CLUSTER, None]
-
-
-@pytest.mark.parametrize(("ready", "cause"), [(False, CLUSTER), (True, UNREAD)])
-async def test_policies_that_were_not_read_are_excused_where_the_api_server_says_it_is_not_ready(
-    monkeypatch: pytest.MonkeyPatch, ready: bool, cause: Cause
-) -> None:
-    monkeypatch.setattr("benchmarks.faults.creates.RETRY_SECONDS", (0.0, 0.0))
-    answers = iter([refusal(NOT_SYNCED)])
-
-    async def send(_: str) -> None:
-        if (error := next(answers, None)) is not None:
-            raise error
-
-    async def is_ready() -> bool:
-        return ready
-
-    stream = Stream(send, 1_000.0, 1, is_ready)
-    stream.enough.set()
-    await stream.run()
-    assert [tried.cause for tried in stream.creates[0].tries] == [cause, None]
 
 
 async def test_a_stream_does_not_wait_for_its_answers() -> None:
@@ -163,7 +141,6 @@ def test_refusals_by_the_cluster_are_not_counted_against_stoker() -> None:
     ("seen", "refused", "lost"),
     [
         (outcome(create((9.0, 9.1, STOKER), (10.0, 10.1, None))), 1, 0),
-        (outcome(create((9.0, 9.1, UNREAD), (10.0, 10.1, None))), 1, 0),
         (outcome(create((9.0, 9.1, CLUSTER))), 0, 1),
         (outcome(create((9.0, 9.1, None)), lacking={"agent": ["gate"]}), 0, 1),
     ],
