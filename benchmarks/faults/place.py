@@ -130,12 +130,13 @@ class AdmissionPlace:
                 return
 
     async def outcome(self, namespace: str, stream: Stream, troubles: Sequence[Trouble]) -> Outcome:
-        """With every pod of the namespace looked at."""
+        """With every pod of the namespace looked at; the short form wants no rate, on a machine that others use too."""
         stored = {pod["metadata"]["name"]: pod async for pod in self._pods(namespace)}
         lacking = {name: missing_mutations(pod, self.profile) for name, pod in stored.items()}
         gone = {item.name: ["the pod itself"] for item in stream.creates if item.created and item.name not in stored}
         wrong = {name: words for name, words in lacking.items() if words}
-        return Outcome(stream.creates, stream.rate, troubles, {**wrong, **gone}, stream.per_second)
+        wanted_rate = 0.0 if self.setting.short else stream.per_second
+        return Outcome(stream.creates, stream.rate, troubles, {**wrong, **gone}, wanted_rate)
 
     async def roll_over(self) -> None:
         """Ask for another CA as `stoker certs rotate` does, and wait until the old one is dropped."""
