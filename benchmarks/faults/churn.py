@@ -30,7 +30,7 @@ MARKED: Final = node_name(0)
 
 @dataclass(slots=True)
 class Churn:
-    """Makes and deletes pods, changes all else: some twenty changes a second while the API server answers."""
+    """Makes and deletes pods, changes all else: some fifteen changes a second while the API server answers."""
 
     client: ApiClient
     constants: Constants
