@@ -1,8 +1,8 @@
 """A certificate authority in a few words: make one, let it issue leaves, write both as PEM.
 
 Keys are ECDSA P-256: every TLS 1.2 and 1.3 client of Kubernetes takes them, and signing costs a replica well under a
-millisecond. `now` is a parameter everywhere, and each certificate is valid from `BACKDATE` before it, so that a client
-whose clock is hours behind still accepts a fresh leaf.
+millisecond. An authority that somebody else made may have an RSA key. `now` is a parameter everywhere, and each
+certificate is valid from `BACKDATE` before it, so that a client whose clock is hours behind still accepts a fresh leaf.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from model.errors import CertificateError
@@ -22,6 +22,8 @@ from model.errors import CertificateError
 BACKDATE = timedelta(days=1)
 CA_LIFETIME = timedelta(days=365)
 LEAF_LIFETIME = timedelta(days=7)
+
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +87,36 @@ class CertificateAuthority:
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
                 critical=False,
             )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier(key_identifier(authority), None, None), critical=False)
         )
         names = [_general_name(identity) for identity in identities]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return _signed(builder, key, authority_key)
 
-    def _key(self) -> ec.EllipticCurvePrivateKey:
+    def _key(self) -> SigningKey:
         try:
             key = serialization.load_pem_private_key(self.pair.key_pem, password=None)
         except ValueError as error:
             raise CertificateError(f"the authority's key is not a PEM private key: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise CertificateError("the authority's key is not an ECDSA key; remove it and let Stoker make another")
+        if not isinstance(key, SigningKey):
+            raise CertificateError("the authority's key is neither ECDSA nor RSA; give it one that is")
         return key
+
+
+def may_sign(certificate: x509.Certificate) -> bool:
+    """Whether clients believe what is signed with the certificate's key: it says that it is a CA's."""
+    found = {type(item.value): item.value for item in certificate.extensions}
+    constraints, usage = found.get(x509.BasicConstraints), found.get(x509.KeyUsage)
+    return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
+
+
+def key_identifier(authority: x509.Certificate) -> bytes:
+    """By which what it signs names its key: the makers of certificates compute it by several rules, or leave it out."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return x509.SubjectKeyIdentifier.from_public_key(authority.public_key()).digest
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -150,9 +165,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _signed(
-    builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey
-) -> KeyPair:
+def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, signer: SigningKey) -> KeyPair:
     certificate = builder.sign(signer, hashes.SHA256())
     return KeyPair(
         certificate.public_bytes(serialization.Encoding.PEM),

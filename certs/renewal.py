@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from certs.authority import KeyPair
+from certs.authority import KeyPair, key_identifier
 
 
 def renewal_time(certificate: x509.Certificate) -> datetime:
@@ -28,5 +28,4 @@ def is_due(leaf: KeyPair | None, authority: x509.Certificate, now: datetime) -> 
 def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     """By key, not by name: every authority of ours has the same name."""
     issuer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-    subject = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return issuer.key_identifier == subject.digest
+    return issuer.key_identifier == key_identifier(authority)

@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from certs.authority import CertificateAuthority, KeyPair
+from certs.authority import CertificateAuthority, KeyPair, SigningKey, may_sign
 from cluster.client import ApiClient
 from model import names
 from model.errors import CertificateError, Conflict, NotFound, SpoiltSecret
@@ -43,6 +44,7 @@ _REMEDY: Final = (
 )
 
 _NOT_PEM: Final = f"holds something else than PEM certificates and a key; {_REMEDY}"
+_WRONG_KEY: Final = f"is neither an ECDSA nor an RSA key; put a CA with one of these there, or {_REMEDY}"
 
 _log = logging.getLogger(__name__)
 
@@ -224,10 +226,20 @@ def _parse_authority(data: Mapping[str, Any], certificate_key: str, private_key_
     try:
         certificate = x509.load_pem_x509_certificate(pair.certificate_pem)
         key = serialization.load_pem_private_key(pair.key_pem, password=None)
+        matching, signs = key.public_key() == certificate.public_key(), may_sign(certificate)
     except (ValueError, TypeError) as error:
         raise CertificateError(f"{_WHERE} {_NOT_PEM}") from error
-    if key.public_key() != certificate.public_key():
+    except UnsupportedAlgorithm as error:
+        raise CertificateError(f"{_WHERE}: {private_key_key} {_WRONG_KEY}") from error
+    if not isinstance(key, SigningKey):
+        raise CertificateError(f"{_WHERE}: {private_key_key} {_WRONG_KEY}")
+    if not matching:
         raise CertificateError(f"{_WHERE}: {private_key_key} is not the key of {certificate_key}; {_REMEDY}")
+    if not signs:
+        raise CertificateError(
+            f"{_WHERE}: {certificate_key} is not a CA's certificate, so nobody would believe what it signs; put a CA"
+            f" there, or {_REMEDY}"
+        )
     return CertificateAuthority(pair)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -103,7 +104,10 @@ class ApiClient:
     async def stream(
         self, path: str, query: Mapping[str, str | int], silent_seconds: float | None = None
     ) -> AsyncIterator[aiohttp.StreamReader]:
-        """The body of a long answer (a watch) as a stream; ConnectionFailed after `silent_seconds` without a byte."""
+        """The body of a long answer (a watch) as a stream; ConnectionFailed after `silent_seconds` without a byte.
+
+        The answer begins within `REQUEST_SECONDS`, as every other.
+        """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=silent_seconds)
         async with self._request("GET", path, query=query, timeout=timeout) as response:
             yield response.content
@@ -129,9 +133,13 @@ class ApiClient:
             headers["Authorization"] = authorization
         url = f"{self._access.server}{path}"
         try:
-            async with self._session.request(method, url, params=query, headers=headers, **options) as response:
+            async with (
+                asyncio.timeout(REQUEST_SECONDS) as beginning,
+                self._session.request(method, url, params=query, headers=headers, **options) as response,
+            ):
                 if response.status >= 400:
                     raise _refusal(method, path, response.status, await response.read())
+                beginning.reschedule(None)
                 yield response
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             what = str(error) or type(error).__name__

@@ -23,13 +23,21 @@ import msgspec
 from cluster import metrics, wire
 from cluster.client import ApiClient
 from cluster.decoding import Decoding
-from cluster.watching import backoff, batches, is_older, lines, watch_error
+from cluster.watching import (
+    LONGEST_BACKOFF_SECONDS,
+    SHORT_BACKOFF_SECONDS,
+    backoff,
+    batches,
+    is_older,
+    lines,
+    watch_error,
+)
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
 
 SILENT_SECONDS: Final = 150.0
-"""Without an event or a bookmark for so long (the server sends one about once a minute), a watch counts as dead."""
+"""A watch that brings no event or bookmark for so long (the server sends one about once a minute) counts as dead."""
 
 BROKEN_SECONDS: Final = 30.0
 """A broken watch that could not be resumed or relisted for so long makes the copy stale."""
@@ -70,6 +78,11 @@ class Resource(Generic[T]):
     """False for Events: they are not served from the watch cache, so bookmarks come as rarely as etcd's progress
     notifications (every 10 minutes), and silence says nothing."""
 
+    is_small: bool = False
+    """True: after failures it is asked for again every 2 s at least (10 s else), which costs a server in trouble
+    little. So late is the copy, at most, when the server is back, and admission refuses pods of namespaces that it has
+    not heard of."""
+
 
 class Reflector(Generic[T]):
     """Keeps `objects` (by key: namespace/name, or name) like the collection, and tells `listener` of each change."""
@@ -95,7 +108,12 @@ class Reflector(Generic[T]):
         self._streams_lists = True
         self._seen: set[str] | None = None
         self._changes = 0
+        self._failures = 0
         self._last_event = clock()
+        self._closed_at = clock()
+        self._away_seconds = 0.0
+        """For how long since the last event no watch was open: that is no silence of a watch."""
+
         self._broken_since: float | None = None
         self._opened_at: float | None = None
         """When the watch that is open now was resumed."""
@@ -114,22 +132,22 @@ class Reflector(Generic[T]):
         now = self._clock()
         if self._broken_since is not None and not self._is_resumed() and now - self._broken_since > BROKEN_SECONDS:
             return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
-        if self.resource.has_bookmarks and now - self._last_event > SILENT_SECONDS:
+        if self.resource.has_bookmarks and now - self._last_event - self._away_seconds > SILENT_SECONDS:
             return f"{self.resource.name}: stale, no event for {now - self._last_event:.0f} s"
         return None
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
-        failures = 0
+        longest_backoff = SHORT_BACKOFF_SECONDS if self.resource.is_small else LONGEST_BACKOFF_SECONDS
         while True:
             before = self._changes
             reason = await self._try_to_follow()
             metrics.WATCH_RESTARTS.labels(self.resource.name, reason).inc()
-            if self._changes > before:
-                failures = 0
+            if self._changes > before or self._is_resumed():
+                self._failures = 0
             if reason != "ended":
-                failures += 1
-                await self._sleep(backoff(failures))
+                self._failures += 1
+                await self._sleep(backoff(self._failures, longest_backoff))
 
     async def _try_to_follow(self) -> str:
         """Follow until the watch is over, and say in a word why it is."""
@@ -140,6 +158,8 @@ class Reflector(Generic[T]):
             log.info("%s", error)
             if self._seen is not None:
                 self._break_off()
+            else:
+                self._failures = 0  # a server that can tell how old a version is can be asked for a list at once
             self._version = ""
             return "expired"
         except StokerError as error:
@@ -227,8 +247,12 @@ class Reflector(Generic[T]):
         longest_silence = SILENT_SECONDS if self.resource.has_bookmarks else WATCH_SECONDS[1] + SILENT_SECONDS
         async with self._client.stream(self.resource.path, query, longest_silence) as content:
             self._opened_at = self._clock() if self._seen is None else None
-            async for batch in batches(content.iter_any()):
-                count += await self._apply(batch)
+            self._away_seconds += self._clock() - self._closed_at
+            try:
+                async for batch in batches(content.iter_any()):
+                    count += await self._apply(batch)
+            finally:
+                self._closed_at = self._clock()
         if (count == 0 and self.resource.has_bookmarks) or self._seen is not None:
             raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
 
@@ -331,7 +355,7 @@ class Reflector(Generic[T]):
         """
         if self._seen is not None:
             return
-        self._last_event = self._clock()
+        self._last_event, self._away_seconds = self._clock(), 0.0
         self._changes += 1
         if self._is_resumed():
             self._broken_since = None

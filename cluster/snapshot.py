@@ -24,10 +24,14 @@ T = TypeVar("T", bound=wire.Object)
 
 REFUSAL_LOOK_SECONDS: Final = 0.2
 
-NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace)
-PROFILES: Final = Resource("tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile)
-RUNTIME_CLASSES: Final = Resource("runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass)
-LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease)
+NAMESPACES: Final = Resource("namespaces", "/api/v1/namespaces", wire.Namespace, is_small=True)
+PROFILES: Final = Resource(
+    "tenantprofiles", f"/apis/{names.API_VERSION}/tenantprofiles", wire.TenantProfile, is_small=True
+)
+RUNTIME_CLASSES: Final = Resource(
+    "runtimeclasses", "/apis/node.k8s.io/v1/runtimeclasses", wire.RuntimeClass, is_small=True
+)
+LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease, is_small=True)
 NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node, outline=outline_of_node)
 PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document, outline=outline)
 SANDBOX_FAILURES: Final = Resource(

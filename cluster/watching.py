@@ -13,6 +13,8 @@ from model.errors import ApiError, Expired
 
 FIRST_BACKOFF_SECONDS: Final = 0.25
 LONGEST_BACKOFF_SECONDS: Final = 10.0
+SHORT_BACKOFF_SECONDS: Final = 2.0
+"""The longest for what is asked for more often (`Resource.is_small`)."""
 
 BATCH_BYTES: Final = 1 << 16
 """What is made of so much JSON still fits a processor's second-level cache; in larger pieces a list takes longer."""
@@ -55,8 +57,8 @@ def is_older(version: str, than: str) -> bool:
     return version.isdecimal() and than.isdecimal() and int(version) < int(than)
 
 
-def backoff(failures: int) -> float:
+def backoff(failures: int, longest_seconds: float) -> float:
     """Doubling from the first to the longest, then spread over half to the whole of it; seconds."""
     doublings = min(failures - 1, 10)  # far beyond the longest; the power of a large number would overflow
-    longest = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, LONGEST_BACKOFF_SECONDS)
+    longest = min(FIRST_BACKOFF_SECONDS * 2.0**doublings, longest_seconds)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing

@@ -39,7 +39,8 @@ read, and once more when the request's turn has come."""
 
 WAITING_BYTES: Final = 128 * 1024 * 1024
 """Bodies that wait for their turn together, an eighth of the memory that the Deployment allows: 1,700 of the usual
-75 kB. What comes beyond them is refused unread."""
+75 kB. What comes beyond them is refused unread. `serving.budget` bounds a few large ones: of each of these it counts
+next to nothing, and 4,096 connections would hold 300 MB of them."""
 
 T = TypeVar("T")
 

@@ -1,4 +1,8 @@
-"""How many bytes of bodies that are still being read, or looked at, a process holds at once."""
+"""How many bytes of bodies that are still being read, or looked at, a process holds at once.
+
+This is against few that send much. Many that send little at a time fall under its free part; where they wait for long,
+as the extender's requests do for their turn, they have a bound of their own (`extender.app.WAITING_BYTES`).
+"""
 
 from __future__ import annotations
 

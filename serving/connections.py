@@ -28,7 +28,7 @@ LINGER_SECONDS: Final = 2.0
 
 
 class Connections:
-    """The open connections of one listener."""
+    """The connections of one listener, those in their TLS handshake as well."""
 
     def __init__(self, listener: str, *, head_deadline_seconds: float, most: int = MAX_CONNECTIONS) -> None:
         self.listener = listener
@@ -41,12 +41,14 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    def refuses_another(self) -> bool:
+        """Whether there are as many as there may be; then it counts as refused."""
+        if len(self._open) < self._most:
+            return False
+        metrics.CONNECTIONS_REFUSED.labels(self.listener).inc()
+        return True
+
     def add(self, connection: Connection) -> None:
-        """Where there are too many it is closed at once, and counted."""
-        if len(self._open) >= self._most:
-            metrics.CONNECTIONS_REFUSED.labels(self.listener).inc()
-            connection.abort()
-            return
         self._open.add(connection)
         self._none_left.clear()
 
@@ -94,7 +96,6 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._start_head_timer()
-        self._connections.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()

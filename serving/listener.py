@@ -9,11 +9,11 @@ from typing import Final
 
 from aiohttp import web
 
+from serving.acceptor import Acceptor
 from serving.addresses import Address
 from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections
 
 _CLEANUP_SECONDS: Final = 0.5
-_HANDSHAKE_SECONDS: Final = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Listener:
         self._draining = False
         self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
         self._runner = web.AppRunner(app, shutdown_timeout=_CLEANUP_SECONDS)
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         app.on_response_prepare.append(self._end_connection_when_draining)
 
     async def start(self) -> None:
@@ -50,12 +50,10 @@ class Listener:
             raise RuntimeError(f"aiohttp set up no server for listener {self.name}")
         socket = self.address.bind()
         self.address = Address(self.address.host, socket.getsockname()[1])
-        self._server = await loop.create_server(
-            lambda: Connection(server, self._connections, loop),
-            sock=socket,
-            ssl=self._ssl_context,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._ssl_context else None,
+        self._acceptor = Acceptor(
+            socket, self._connections, lambda: Connection(server, self._connections, loop), self._ssl_context
         )
+        self._acceptor.start()
         fields = {"listener": self.name, "address": self.address, "tls": self._ssl_context is not None}
         _log.info("listening", extra={"fields": fields})
 
@@ -69,8 +67,8 @@ class Listener:
         self._draining = True
         if linger_seconds:
             await asyncio.sleep(linger_seconds)
-        if self._server is not None:
-            self._server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         await asyncio.sleep(0)  # one turn of the loop: a request whose bytes are here already is not idle
         self._connections.close_idle()
         try:
@@ -81,6 +79,8 @@ class Listener:
                 "requests cut off at the end of the drain",
                 extra={"fields": {"listener": self.name, "connections": len(self._connections)}},
             )
+        if self._acceptor is not None:
+            await self._acceptor.abort()
         await self._runner.cleanup()
 
     async def _end_connection_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:

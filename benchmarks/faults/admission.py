@@ -41,7 +41,7 @@ SHORT: Final = Extent(400, 40.0, 2.0, 4.0, alone=False)
 
 async def creates(place: AdmissionPlace) -> Finding:
     """Two rollovers, two rolling updates, a restart of the API server and etcd's standing still under a steady load."""
-    extent = SHORT if place.setting.short else LONG
+    extent = place.setting.extent(LONG, SHORT)
     async with place.asking(REPLICAS, roles=ROLES) as (replicas, namespace):
         async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             troubles = await _make_trouble(place, replicas, stream, extent)
@@ -75,7 +75,7 @@ async def _make_trouble(place: AdmissionPlace, replicas: Replicas, stream: Strea
 
 async def replica_killed(place: AdmissionPlace) -> Finding:
     """The same load while one replica after the other is killed, and started again at once."""
-    extent = SHORT if place.setting.short else LONG
+    extent = place.setting.extent(LONG, SHORT)
     async with place.asking(REPLICAS, roles=ROLES) as (replicas, namespace):
         async with place.streaming(namespace, extent.per_second, extent.creates) as stream:
             kills = await _kill_in_turn(place, replicas, stream, extent)

@@ -50,10 +50,6 @@ LONG: Final = Extent(20.0, 30.0)
 SHORT: Final = Extent(10.0, 1.0)
 
 
-def _extent(place: AdmissionPlace) -> Extent:
-    return SHORT if place.setting.short else LONG
-
-
 async def disk_full(place: AdmissionPlace) -> Result:
     """Certificate, temporary files and log on a disk that is full when the certificate is renewed."""
     async with AsyncExitStack() as stack:
@@ -70,17 +66,17 @@ async def _on_small_disk(place: AdmissionPlace, disk: Path) -> Finding:
     certificate, key = disk / "tls.crt", disk / "tls.key"
     _write(certificate, key, first)
     options = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key))
-    kept, complaints = list[Trouble](), list[str]()
+    extent, kept, complaints = place.setting.extent(LONG, SHORT), list[Trouble](), list[str]()
     async with place.asking(
         1, options, {"TMPDIR": str(disk)}, logs=disk, authority_pem=authority.pair.certificate_pem
     ) as (replicas, namespace):
         replica = replicas.running[0]
-        async with place.streaming(namespace, _extent(place).per_second) as stream:
+        async with place.streaming(namespace, extent.per_second) as stream:
             async with trouble("disk full", kept, place.setting.tell):
                 write_in_vain(certificate, second.certificate_pem)
                 filler = fill(disk)
                 await eventually(lambda: _has_noticed(replica), "the emptied file was not noticed", RECOVERY_SECONDS)
-                await asyncio.sleep(_extent(place).trouble_seconds)
+                await asyncio.sleep(extent.trouble_seconds)
             if not await _shows(replica, first):
                 complaints.append("the certificate of before was not served while the disk was full")
             filler.unlink()
@@ -121,18 +117,18 @@ def _clock_jumps(name: str, seconds: int) -> Callable[[AdmissionPlace], Awaitabl
             return Skipped(name, "libfaketime is not installed (Debian: apt-get install libfaketime)")
         offset = place.setting.directory / "offset"
         offset.write_text("+0")
-        kept = list[Trouble]()
+        extent, kept = place.setting.extent(LONG, SHORT), list[Trouble]()
         async with (
             place.asking(2, environment=_faked(library, offset)) as (replicas, namespace),
-            place.streaming(namespace, _extent(place).per_second) as stream,
+            place.streaming(namespace, extent.per_second) as stream,
         ):
             async with trouble("clock wrong", kept, place.setting.tell):
                 offset.write_text(f"{seconds:+d}")
                 await eventually(lambda: _all_tell(replicas, 1), "no replica noticed its clock", RECOVERY_SECONDS)
-                await asyncio.sleep(_extent(place).trouble_seconds)
+                await asyncio.sleep(extent.trouble_seconds)
             offset.write_text("+0")
             await eventually(lambda: _all_tell(replicas, 2), "no replica noticed its clock", RECOVERY_SECONDS)
-            await asyncio.sleep(_extent(place).trouble_seconds / 3)
+            await asyncio.sleep(extent.trouble_seconds / 3)
         return judge_refusing_none(name, await place.outcome(namespace, stream, kept))
 
     return jump

@@ -107,7 +107,7 @@ class SchedulingPlace:
             stub = await stack.enter_async_context(Stub().serving())
             for name, url in ((REAL, extender.url), (STUBBED, stub.url)):
                 await installation.control_plane.start_scheduler(name, _configuration(name, url))
-            yield cls(setting, installation, extender, stub, SHORT if setting.short else LONG)
+            yield cls(setting, installation, extender, stub, setting.extent(LONG, SHORT))
 
     async def healthy_per_second(self) -> float:
         """Pods per second with Stoker's extender, whom nobody disturbs; after a first burst that nobody counts."""

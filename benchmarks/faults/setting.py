@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.faults.findings import Result
 from lab.constants import Constants
 from lab.toolchain import Programs
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Setting:
     directory: Path
     tell: Callable[[str], None]
     short: bool = False
+
+    def extent(self, long: T, short: T) -> T:
+        """Of the counts and seconds of a fault, those for this run."""
+        return short if self.short else long
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class SlowPlace:
 
     async def compare(self, name: str, party: Party, path: str, body: bytes) -> Finding:
         """The same honest requests, with and without slow clients, each of whom was thrown out once before."""
-        extent = SHORT if self.setting.short else LONG
+        extent = self.setting.extent(LONG, SHORT)
         load = Load([body], connections=1, requests=1_000_000, seconds=extent.seconds)
 
         async def alone() -> Round:

@@ -116,7 +116,7 @@ def complaints_of(after: Aftermath) -> list[str]:
 
 
 async def suspended(place: AdmissionPlace) -> Finding:
-    extent, kept = SHORT if place.setting.short else LONG, list[Trouble]()
+    extent, kept = place.setting.extent(LONG, SHORT), list[Trouble]()
     await create_nodes(place.installation.client, place.setting.constants, NODES)
     async with (
         place.asking(2) as (replicas, namespace),

@@ -62,7 +62,7 @@ class WatchPlace:
     @asynccontextmanager
     async def start(cls, setting: Setting) -> AsyncIterator[WatchPlace]:
         setting.tell(f"starting a control plane with {NODES} nodes")
-        extent = SHORT if setting.short else LONG
+        extent = setting.extent(LONG, SHORT)
         async with AsyncExitStack() as stack:
             installation = await stack.enter_async_context(Installation.start(setting.programs, setting.constants))
             await create_nodes(installation.client, setting.constants, NODES)

@@ -8,7 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from certs.authority import LEAF_LIFETIME, CertificateAuthority, KeyPair
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+
+from certs.authority import CA_LIFETIME, LEAF_LIFETIME, CertificateAuthority, KeyPair
 from certs.serving import IDENTITIES
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -23,6 +28,21 @@ def leaf(
     issuer: CertificateAuthority | None = None, *, now: datetime = NOW, lifetime: timedelta = LEAF_LIFETIME
 ) -> KeyPair:
     return (issuer or authority()).issue("stoker", now=now, identities=IDENTITIES, lifetime=lifetime)
+
+
+def foreign(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *extensions: x509.ExtensionType
+) -> CertificateAuthority:
+    """An authority that somebody else made, with these extensions."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody-elses-ca")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + CA_LIFETIME)
+    for extension in extensions:
+        is_critical = not isinstance(extension, x509.SubjectKeyIdentifier)
+        builder = builder.add_extension(extension, critical=is_critical)
+    algorithm = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key_pem = key.private_bytes(pem, form, serialization.NoEncryption())
+    return CertificateAuthority(KeyPair(builder.sign(key, algorithm).public_bytes(pem), key_pem))
 
 
 def trusting(ca: CertificateAuthority) -> ssl.SSLContext:

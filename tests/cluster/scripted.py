@@ -44,14 +44,20 @@ def line(document: Any) -> bytes:
     return json.dumps(document).encode() + b"\n"
 
 
-def stream(*parts: bytes, then: str = "wait") -> Answer:
-    """A watch of these bytes that then waits for ever, ends, or breaks off (`wait`, `end`, `break`)."""
+def stream(*parts: bytes | asyncio.Event, then: str = "wait") -> Answer:
+    """A watch of these bytes that then waits for ever, ends, or breaks off (`wait`, `end`, `break`).
+
+    Where a part is an event, that is waited for.
+    """
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
         for part in parts:
-            await response.write(part)
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+            else:
+                await response.write(part)
         if then == "wait":
             await asyncio.Event().wait()
         if then == "break":
@@ -117,6 +123,15 @@ class Following:
         await self.until(lambda: len(self.queries) >= times)
         return self.queries[times - 1]
 
+    async def until_resumed(self) -> None:
+        """Let time pass until a watch that counts as broken counts as resumed."""
+
+        def is_resumed() -> bool:
+            self.now += 1.0
+            return self.reflector.complaint() is None
+
+        await self.until(is_resumed)
+
     def tell(self, old: wire.Node | None, new: wire.Node | None) -> None:
         subject = new or old
         assert subject is not None
@@ -166,12 +181,12 @@ async def serving(*script: Answer, following: Following) -> AsyncIterator[ApiCli
 
 
 @asynccontextmanager
-async def following(*script: Answer, unsigned_request: int = 0) -> AsyncIterator[Following]:
+async def following(*script: Answer, unsigned_request: int = 0, is_small: bool = False) -> AsyncIterator[Following]:
     """A reflector of nodes that runs against the script; its clock stands still and its waits take no time."""
     state = Following()
     state.unsigned_request = unsigned_request
     async with serving(*script, following=state) as client:
-        resource = Resource("scripted", PATH, wire.Node, {"fieldSelector": "spec.x=y"})
+        resource = Resource("scripted", PATH, wire.Node, {"fieldSelector": "spec.x=y"}, is_small=is_small)
         state.reflector = reflector.Reflector(client, resource, state.tell, clock=lambda: state.now, sleep=state.sleep)
         task = asyncio.create_task(state.reflector.run())
         try:

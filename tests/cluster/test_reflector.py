@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
+from aiohttp import web
 from prometheus_client import REGISTRY
 
-from cluster import reflector
-from cluster.watching import FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, backoff
+from cluster import client, reflector
+from cluster.snapshot import LEASES, NAMESPACES, PROFILES, RUNTIME_CLASSES
+from cluster.watching import FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, SHORT_BACKOFF_SECONDS, backoff
 from tests.cluster.scripted import (
     Following,
     bookmark,
@@ -249,6 +252,25 @@ async def test_a_watch_that_falls_silent_is_started_again(monkeypatch: pytest.Mo
         assert state.queries[1]["resourceVersion"] == "5"
 
 
+async def test_a_watch_whose_answer_does_not_begin_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError("never reached")
+
+    monkeypatch.setattr(client, "REQUEST_SECONDS", 0.05)
+    async with following(listed(5, "a", then="end"), hang, stream(event("ADDED", "b", 8))) as state:
+        await state.until(lambda: "b appeared" in state.told)
+        assert state.queries[2]["resourceVersion"] == "5"
+
+
+async def test_a_watch_may_take_longer_than_any_other_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "REQUEST_SECONDS", 0.05)
+    ends_at = asyncio.get_running_loop().time() + 0.2
+    async with following(listed(5, "a")) as state:
+        await state.until(lambda: asyncio.get_running_loop().time() > ends_at)
+        assert (state.names, len(state.queries)) == (["a"], 1)
+
+
 async def test_a_mistake_on_the_way_is_survived_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with following(listed(5, "a", then="end"), listed(9, "a", "b"), unsigned_request=2) as state:
         await state.until(lambda: "b appeared" in state.told)
@@ -277,12 +299,7 @@ async def test_a_watch_that_is_resumed_is_not_broken_though_nothing_happens() ->
     async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
         await state.until(lambda: len(state.queries) == 3)
         state.now += 31.0
-
-        def is_resumed() -> bool:
-            state.now += 1.0
-            return state.reflector.complaint() is None
-
-        await state.until(is_resumed)
+        await state.until_resumed()
 
 
 async def test_the_end_of_a_list_that_is_told_twice_takes_nothing_away() -> None:
@@ -327,11 +344,14 @@ async def test_lists_that_expire_before_they_are_whole_make_the_copy_stale() -> 
 
 
 async def test_half_a_list_is_no_news_of_the_copy() -> None:
-    async with following(listed(5, "a", after=(failure(410),)), stream(event("ADDED", "b", 8))) as state:
-        await synced(state, "a")
-        state.now += 151.0
+    later = asyncio.Event()
+    half = stream(event("ADDED", "b", 8), later, event("ADDED", "c", 9))
+    async with following(listed(5, "a", after=(failure(410),)), half) as state:
         await state.until(lambda: "b appeared" in state.told)
-        assert state.reflector.complaint() is not None
+        state.now += 151.0
+        later.set()
+        await state.until(lambda: "c appeared" in state.told)
+        assert state.reflector.complaint() == "scripted: stale, no event for 151 s"
 
 
 async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
@@ -341,6 +361,31 @@ async def test_a_watch_silent_for_150_seconds_makes_the_copy_stale() -> None:
         assert state.reflector.complaint() is None
         state.now += 1.0
         assert state.reflector.complaint() == "scripted: stale, no event for 151 s"
+
+
+async def test_an_outage_is_no_silence_of_the_watch_that_is_resumed_after_it() -> None:
+    """A quiet collection's first bookmark comes a minute later."""
+    outage = [refusal(503) for _ in range(200)]
+    async with following(listed(5, "a", then="end"), *outage, stream()) as state:
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 170.0
+        await state.asked(202)
+        await state.until_resumed()
+        state.now += 120.0
+        assert state.reflector.complaint() is None
+        state.now += 31.0
+        assert "stale, no event for" in (state.reflector.complaint() or "")
+
+
+async def test_a_watch_that_stays_silent_whenever_it_is_resumed_makes_the_copy_stale() -> None:
+    ended = asyncio.Event()
+    async with following(listed(5, "a", then="end"), stream(ended, then="end"), stream()) as state:
+        await state.asked(2)
+        state.now += 151.0
+        ended.set()
+        await state.asked(3)
+        state.now += 3.0
+        assert state.reflector.complaint() == "scripted: stale, no event for 154 s"
 
 
 async def test_the_first_failures_leave_the_copy_unsynced_and_say_so() -> None:
@@ -357,7 +402,7 @@ async def test_the_first_failures_leave_the_copy_unsynced_and_say_so() -> None:
     [(1, 0.25), (2, 0.5), (3, 1.0), (5, 4.0), (6, 8.0), (7, 10.0), (50, 10.0), (10**9, 10.0)],
 )
 def test_the_wait_doubles_up_to_the_longest_and_is_spread_over_half_of_it(failures: int, longest: float) -> None:
-    waits = [backoff(failures) for _ in range(200)]
+    waits = [backoff(failures, LONGEST_BACKOFF_SECONDS) for _ in range(200)]
     assert longest / 2 <= min(waits) < max(waits) <= longest
     assert FIRST_BACKOFF_SECONDS / 2 <= min(waits) <= max(waits) <= LONGEST_BACKOFF_SECONDS
 
@@ -368,6 +413,37 @@ async def test_each_failure_in_a_row_waits_longer_and_progress_forgives_them_all
         await state.until(lambda: len(state.waits) >= 5)
         assert state.waits[3] > state.waits[0]
         assert state.waits[4] <= FIRST_BACKOFF_SECONDS
+
+
+async def test_a_small_collection_is_asked_for_again_every_two_seconds_at_least() -> None:
+    async with following(*(refusal(503) for _ in range(30)), is_small=True) as state:
+        await state.until(lambda: len(state.waits) >= 30)
+        assert SHORT_BACKOFF_SECONDS / 2 <= min(state.waits[5:]) < max(state.waits) <= SHORT_BACKOFF_SECONDS
+
+
+def test_what_admission_goes_by_is_small() -> None:
+    assert all(resource.is_small for resource in (NAMESPACES, PROFILES, RUNTIME_CLASSES, LEASES))
+
+
+async def test_a_server_that_has_come_back_without_our_version_is_asked_for_a_list_at_once() -> None:
+    script = (listed(5, "a", then="end"), *(refusal(503) for _ in range(9)), refusal(410), listed(9, "b"))
+    async with following(*script) as state:
+        await state.until(lambda: state.names == ["b"])
+        assert state.waits[8] > FIRST_BACKOFF_SECONDS
+        assert state.waits[9:] == [wait for wait in state.waits[9:] if wait <= FIRST_BACKOFF_SECONDS]
+
+
+async def test_a_watch_that_was_open_for_seconds_forgives_the_failures_before_it_though_it_brought_nothing() -> None:
+    ended = asyncio.Event()
+    async with following(
+        listed(5, "a", then="end"), *(refusal(503) for _ in range(9)), stream(ended, then="end")
+    ) as state:
+        await state.asked(11)
+        state.now += 31.0
+        await state.until_resumed()
+        ended.set()
+        await state.until(lambda: len(state.waits) >= 10)
+        assert state.waits[9] <= FIRST_BACKOFF_SECONDS < state.waits[8]
 
 
 async def test_restarts_and_lists_are_counted() -> None:

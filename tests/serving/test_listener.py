@@ -8,14 +8,11 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from certs.authority import CertificateAuthority
 from serving import connections
 from serving.addresses import Address
 from serving.answers import answering
@@ -270,24 +267,6 @@ async def test_a_client_that_does_not_read_its_answer_loses_its_connection(monke
             await server.cut_off.wait()
         assert not reader.at_eof()
         writer.close()
-
-
-async def test_tls_is_served_to_those_who_trust_the_authority(tmp_path: Path) -> None:
-    authority = CertificateAuthority.create("test", now=datetime.now(UTC))
-    leaf = authority.issue("localhost", now=datetime.now(UTC), identities=["localhost"])
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    certificate.write_bytes(leaf.certificate_pem)
-    key.write_bytes(leaf.key_pem)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    async with serving(ssl_context=context) as server:
-        trusting = ssl.create_default_context(cadata=authority.pair.certificate_pem.decode())
-        reader, writer = await server.connect(trusting)
-        writer.write(GET)
-        assert (await read_answer(reader))[1] == b"done\n"
-        writer.close()
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await server.connect(ssl.create_default_context())
 
 
 async def test_a_handler_is_told_how_long_its_request_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
