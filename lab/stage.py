@@ -2,8 +2,9 @@
 
 What the Deployments would run runs here as processes, with the tokens of the same service accounts and so with the RBAC
 that the manifests grant: two replicas of the webhook behind a TCP balancer (in place of the Service), and the second
-scheduler with the extender beside it on loopback. The Deployments themselves have 0 replicas: no simulated node may
-pretend to run Stoker. `default-scheduler` knows nothing of Stoker.
+scheduler with the extender beside it on loopback. The Deployments themselves have 0 replicas, and the CronJob is
+suspended: no simulated node may pretend to run Stoker, nor pull its image in some trials, as the minute may have it,
+before the image that a dozen pods wait for. `default-scheduler` knows nothing of Stoker.
 """
 
 from __future__ import annotations
@@ -152,6 +153,8 @@ class Stage:
     def _as_in_the_lab(self, manifest: dict[str, Any]) -> dict[str, Any]:
         if manifest["kind"] == "Deployment":
             manifest["spec"]["replicas"] = 0
+        if manifest["kind"] == "CronJob":
+            manifest["spec"]["suspend"] = True
         if manifest["kind"] == "MutatingWebhookConfiguration":
             for webhook in manifest["webhooks"]:
                 path = webhook["clientConfig"]["service"]["path"]

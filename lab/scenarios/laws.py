@@ -52,6 +52,7 @@ class Laws:
             return catalogue.content(reference, architecture)
 
         self._drawn, self._content = noise, content
+        self._pull_noise = cache(self.physics.pull_noise)
 
     def retry_seconds(self, pod: Candidate, failures: int) -> float:
         draw = self.physics.random("retry", pod.namespace, pod.name, str(failures)).random()
@@ -75,9 +76,9 @@ class Laws:
             noise=self._noise(pod, f"application {pod.main.name}"),
         )
 
-    def pull_work(self, pod: Candidate, container: Container, machine: Machine, *, present: bool) -> PullWork:
+    def pull_work(self, container: Container, machine: Machine, *, present: bool) -> PullWork:
         size = self._content(container.reference, machine.architecture).size_bytes
-        noise = self._noise(pod, f"pull {container.reference}")
+        noise = self._pull_noise(machine.name, container.reference)
         return self.physics.pull_work(size, present=present, disk_factor=machine.disk_factor, noise=noise)
 
     def _noise(self, pod: Candidate, stage: str) -> float:

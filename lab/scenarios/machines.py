@@ -127,7 +127,7 @@ class Foresight:
         """From kata-deploy's arrival until it restarts containerd: the pull of its image, and the copying."""
         reference = self._constants.images[self._constants.kata.image].reference
         size = self._catalogue.content(reference, machine.architecture).size_bytes
-        noise = self._physics.noise(KATA_DEPLOY, machine.name, f"pull {reference}")
+        noise = self._physics.pull_noise(machine.name, reference)
         work = self._physics.pull_work(size, present=False, disk_factor=machine.disk_factor, noise=noise)
         install = self._constants.kata.install_seconds * self._physics.noise(KATA_DEPLOY, machine.name, "install")
         return work.fixed_seconds + work.transfer_seconds + install

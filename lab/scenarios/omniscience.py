@@ -241,7 +241,7 @@ def least_seconds(laws: Laws, machine: Machine, pods: Sequence[Candidate], speed
     brought: dict[str, float] = {}
     for pod, at in zip(pods, works, strict=True):
         for container in (pod.init, pod.main):
-            work = laws.pull_work(pod, container, machine, present=False)
+            work = laws.pull_work(container, machine, present=False)
             end = max(at + laws.sandbox_seconds(pod, settling=False), machine.stalls_until(at))
             end += work.fixed_seconds + work.transfer_seconds
             brought[container.image] = min(end, brought.get(container.image, inf))

@@ -102,23 +102,23 @@ class Replay:
             at = yield at + self._laws.retry_seconds(pod, failed)
         settling = at < self._machine.stalls_until(at)
         at = yield at + self._laws.sandbox_seconds(pod, settling=settling)
-        at = yield from self._ensure_image(pod, pod.init, at)
+        at = yield from self._ensure_image(pod.init, at)
         at = yield at + self._laws.init_seconds(pod)
-        at = yield from self._ensure_image(pod, pod.main, at)
+        at = yield from self._ensure_image(pod.main, at)
         at = yield at + self._laws.application_seconds(pod, self._machine, self._starting)
         at = yield at + self._laws.ready_seconds(pod)
         self._starting -= 1
         self._starts[index] = Start(at, failed)
 
-    def _ensure_image(self, pod: Candidate, container: Container, at: float) -> Generator[_Wish, float, float]:
+    def _ensure_image(self, container: Container, at: float) -> Generator[_Wish, float, float]:
         if container.image in self._images and not container.always_pulls:
             return at
         while (end := self._machine.stalls_until(at)) > at:
             at = yield end
-        return (yield self._download(pod, container))
+        return (yield self._download(container))
 
-    def _download(self, pod: Candidate, container: Container) -> Download:
+    def _download(self, container: Container) -> Download:
         def work() -> PullWork:
-            return self._laws.pull_work(pod, container, self._machine, present=container.image in self._images)
+            return self._laws.pull_work(container, self._machine, present=container.image in self._images)
 
         return Download(work, lambda _: self._images.add(container.image))

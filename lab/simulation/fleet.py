@@ -158,7 +158,7 @@ class Fleet:
     async def install_kata(self, name: str) -> None:
         """Let kata-deploy's DaemonSet select the node; it pulls, installs, restarts containerd and labels."""
         node = self._node(name)
-        node.kata_wanted = True
+        node.kata_wanted, node.kata_wanted_at = True, self.clock.now()
         labels = {DEPLOY_LABEL: "true", KATA_LABEL: "false"}
         await self._world.patch_node(node, {"metadata": {"labels": labels}}, manager=KATA_DEPLOY)
 
@@ -180,9 +180,10 @@ class Fleet:
         """A fresh machine boots and joins: without images, without Kata (kata-deploy comes if the state wants it)."""
         launched, boot = self.clock.now(), self.constants.boot
         noise = self._world.physics.noise("boot", name)
-        await self.clock.sleep_until(launched + boot.registered_seconds[group.architecture] * noise)
+        registered = launched + boot.registered_seconds[group.architecture] * noise
+        await self.clock.sleep_until(registered)
         node = member(self._world, group, name, empty=True)
-        node.ready = False
+        node.ready, node.kata_wanted_at = False, registered
         node.startup_taint = self._taint_of(node)
         await self._register(node)
         await self.clock.sleep_until(launched + boot.ready_seconds[group.architecture] * noise)

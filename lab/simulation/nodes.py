@@ -46,6 +46,9 @@ class SimulatedNode:
     kata_wanted: bool = False
     """Whether kata-deploy's DaemonSet selects it."""
 
+    kata_wanted_at: float | None = None
+    """Since when, where kata-deploy's pod is yet to come for that."""
+
     startup_taint: str = ""
     """Key of the taint with which it registers, and which kata-deploy lifts once the runtime is there; may be none."""
 

@@ -36,6 +36,14 @@ class Physics:
         """A factor, log-normal with median 1: exp(N(0, sigma))."""
         return math.exp(self.random(*names).gauss(0.0, self.constants.noise.sigma))
 
+    def pull_noise(self, node: str, reference: str) -> float:
+        """Of every pull of an image on a node, whichever pod asks for it.
+
+        Pods that waited for containerd to settle all ask at one moment, and one of them pulls for the others: which one
+        is decided by the machine that runs the lab, and must not make a run luckier than another.
+        """
+        return self.noise("pull", node, reference)
+
     def disk_factor(self, node: str) -> float:
         """1, or the slow factor on the slow share of the nodes."""
         disks = self.constants.disks

@@ -171,7 +171,11 @@ class Puller:
         change = self._line.next_change()
         if change is not None:
             delay = self._clock.wall_seconds_until(change)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick, change)
 
-    def _tick(self) -> None:
-        self._settle(self._line.advance(self._clock.now()))
+    def _tick(self, change: float) -> None:
+        """The line is told the moment that was waited for, not the wall's, which a busy machine lets run ahead.
+
+        Else what pods ask for at once after it, and as late as we are, would begin late too.
+        """
+        self._settle(self._line.advance(change))

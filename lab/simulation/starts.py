@@ -189,7 +189,7 @@ class PodStart:
     def _download(self, reference: str) -> Download:
         node, physics = self.node, self.world.physics
         content = self.world.catalogue.content(reference, node.architecture)
-        noise = self.noise(f"pull {reference}")
+        noise = physics.pull_noise(node.name, reference)
 
         def arrived(at: float) -> None:
             if not node.has(reference):

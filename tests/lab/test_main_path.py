@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from lab.simulation.truth import Truth
+from model import names
 from model.errors import ApiError
 from model.forecast import TERM_NAMES
 from tests.cli.command import until
@@ -114,6 +116,15 @@ async def test_a_class_other_than_the_enforced_one_is_refused(installation: Inst
     manifest = installation.manifest(runtimeClassName="other")
     with pytest.raises(ApiError, match=rf"runtimeClassName 'other', but TenantProfile '{SCORED}' enforces"):
         await installation.create(await installation.tenant(), manifest)
+
+
+async def test_no_simulated_node_is_asked_to_run_stoker_itself(installation: Installation) -> None:
+    async def specs(version: str, kind: str) -> list[Any]:
+        path = f"/apis/{version}/namespaces/{names.NAMESPACE}/{kind}"
+        return [item["spec"] for item in (await installation.stage.client.get(path))["items"]]
+
+    assert {spec["replicas"] for spec in await specs("apps/v1", "deployments")} == {0}
+    assert [spec["suspend"] for spec in await specs("batch/v1", "cronjobs")] == [True]
 
 
 async def test_pods_of_other_namespaces_cause_no_webhook_call(installation: Installation) -> None:

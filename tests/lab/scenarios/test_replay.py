@@ -48,6 +48,17 @@ def test_the_second_pod_finds_the_image_that_the_first_pulled() -> None:
     assert second.ready == pytest.approx(43 + PULL + 0.13)
 
 
+def test_a_pull_takes_the_same_seconds_whichever_pod_asks_for_it() -> None:
+    laws = Laws(constants(noise={"sigma": 0.5}))
+    bare = machine(images=IMAGES - {canonical_image(APPLICATION)})
+    pulls = [
+        Replay(laws, bare).run([(pod, 0.0)])[0].ready - Replay(laws, machine()).run([(pod, 0.0)])[0].ready
+        for pod in candidates(0, 0)
+    ]
+    assert pulls[0] == pytest.approx(pulls[1])
+    assert pulls[0] != pytest.approx(PULL)
+
+
 def test_starts_beyond_the_free_ones_slow_each_other() -> None:
     starts = replay(machine(), *((pod, 0.0) for pod in candidates(*[0] * 6)))
     assert {round(start.ready, 3) for start in starts} == {43 + 2 * 0.25}

@@ -14,10 +14,12 @@ from cluster.client import ApiClient
 from lab.constants import Constants, load_constants
 from lab.controlplane import ControlPlane
 from lab.fleets import NodeGroup
+from lab.scenarios.machines import Foresight
 from lab.simulation.fleet import Fleet
 from lab.simulation.truth import STAGES_ANNOTATION, Truth
 from model.errors import LabError, NotFound
 from tests.conftest import namespace_name
+from tests.lab.scenarios.stories import story
 
 pytestmark = pytest.mark.controlplane
 
@@ -310,6 +312,22 @@ async def test_a_fresh_machine_joins_unready_and_becomes_ready(api: ApiClient, f
     assert (ready, node["status"].get("images", [])) == ("True", [])
     await fleet.delete("sim-late-1")
     assert not await _exists(api, "/api/v1/nodes/sim-late-1")
+
+
+async def test_kata_is_there_on_a_fresh_machine_when_omniscience_foresees_it(fleet: Fleet) -> None:
+    """However many wall seconds the control plane took to bind kata-deploy's pod."""
+    joining = group("sim-join")
+    told = story("cold-join").model_copy(update={"joining": joining})
+    foreseen = Foresight(constants(), told).machines()[-1]
+    launched = fleet.clock.now()
+    await fleet.join(joining, foreseen.name)
+
+    async def installed() -> bool:
+        return fleet.nodes[foreseen.name].installed_at is not None
+
+    await until(installed)
+    assert fleet.nodes[foreseen.name].installed_at == pytest.approx(launched + foreseen.installed, abs=0.1)
+    await fleet.delete(foreseen.name)
 
 
 async def test_a_fleet_leaves_nothing_behind(api: ApiClient, fleet: Fleet) -> None:

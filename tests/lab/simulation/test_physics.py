@@ -82,6 +82,12 @@ def test_the_same_pod_meets_the_same_luck_again(namespace: str, name: str) -> No
     assert physics().noise(namespace, name) == physics().noise(namespace, name)
 
 
+def test_the_luck_of_a_pull_is_that_of_its_node_and_image() -> None:
+    assert physics().pull_noise("warm-1", "agent:1") == physics().pull_noise("warm-1", "agent:1")
+    assert physics().pull_noise("warm-1", "agent:1") != physics().pull_noise("warm-2", "agent:1")
+    assert physics().pull_noise("warm-1", "agent:1") != physics().pull_noise("warm-1", "agent:2")
+
+
 def test_another_seed_is_other_luck() -> None:
     document = load_constants().model_dump()
     other = Physics(Constants.model_validate({**document, "seed": document["seed"] + 1}))

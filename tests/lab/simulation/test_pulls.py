@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.simulation.clock import Clock
 from lab.simulation.physics import PullWork
-from lab.simulation.pulls import Download, FinishedPull, PullLine
+from lab.simulation.pulls import Download, FinishedPull, Puller, PullLine
 
 
 def download(fixed_seconds: float, transfer_seconds: float) -> Download:
@@ -82,6 +84,18 @@ def test_a_pull_that_waits_can_be_withdrawn() -> None:
     line.request(0, "c", download(0, 10))
     line.withdraw(5, "b")
     assert ends(line.advance(100)) == {"a": 10, "c": 20}
+
+
+async def test_what_is_asked_for_late_begins_when_it_was_due() -> None:
+    wall = 0.0
+    puller = Puller(Clock(1, monotonic=lambda: wall, unix=lambda: wall), parallel=1)
+    first = asyncio.create_task(puller.pull(0, download(0, 0.01)))
+    await asyncio.sleep(0)
+    wall = 100.0  # the machine did something else meanwhile
+    assert (await first).ended == pytest.approx(0.01)
+    async with asyncio.timeout(10):
+        second = await puller.pull(5, download(0, 1))
+    assert [second.begun, second.ended] == [pytest.approx(5), pytest.approx(6)]
 
 
 @given(
