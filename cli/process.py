@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.memory import settle, spare_collections
+from cli.options import Target
 from cli.tls import TlsOptions, keep_certificates, withdraw
 from model.errors import InvalidInput
 
@@ -53,7 +53,7 @@ class ServeOptions:
     """What the command line asked for."""
 
     roles: frozenset[Role]
-    kubeconfig: Path | None
+    target: Target
     webhook_listen: str
     extender_listen: str
     metrics_listen: str

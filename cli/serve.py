@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Kubeconfig, TimeScale
+from cli.options import Context, Kubeconfig, Target, TimeScale
 from cli.process import LINGER_SECONDS, Role, ServeOptions, ServingProcess, UnknownProfile
 from cli.tls import Certificates, TlsOptions, tls_files
 from model.errors import InvalidInput
@@ -26,6 +26,7 @@ def serve(
         ),
     ] = "webhook,extender,controllers",
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     webhook_listen: Annotated[str, typer.Option(help="Where the API server asks.")] = ":9443",
     extender_listen: Annotated[str, typer.Option(help="Where kube-scheduler asks.")] = ":9444",
     controllers_listen: Annotated[  # noqa: ARG001 - reserved by contract, so that manifests need not change later
@@ -72,7 +73,7 @@ def serve(
     configure_logging(log_level)
     options = ServeOptions(
         roles=_parse_roles(roles),
-        kubeconfig=kubeconfig,
+        target=Target(kubeconfig, context),
         webhook_listen=webhook_listen,
         extender_listen=extender_listen,
         metrics_listen=metrics_listen,
@@ -109,6 +110,8 @@ async def _serve(options: ServeOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(ApiClient(await load_access(options.kubeconfig)))
+        client = await stack.enter_async_context(
+            ApiClient(await load_access(options.target.kubeconfig, options.target.context))
+        )
         snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
         await ServingProcess(options, client, snapshot, stack, stop).run()

@@ -42,11 +42,11 @@ async def load_access(kubeconfig: Path | None = None, context: str | None = None
 
     A `context` named is one of a kubeconfig, inside a pod too. Raises InvalidInput where none of them can be used.
     """
+    in_cluster = kubeconfig is None and context is None and SERVICE_ACCOUNT_TOKEN.exists()
+    choice = None if in_cluster else choose(kubeconfig, context, os.environ.get("KUBECONFIG"))
     from kubernetes.aio import client, config
 
     configuration = client.Configuration()
-    in_cluster = kubeconfig is None and context is None and SERVICE_ACCOUNT_TOKEN.exists()
-    choice = None if in_cluster else choose(kubeconfig, context, os.environ.get("KUBECONFIG"))
     try:
         if choice is None:
             config.load_incluster_config(client_configuration=configuration)

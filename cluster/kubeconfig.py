@@ -125,7 +125,7 @@ def _existing(kubeconfig: Path | None, environment: str | None) -> tuple[str, ..
         named = f"KUBECONFIG names {_shown(wanted)}, which is not there; correct it, or {ADVICE}"
     else:
         wanted = [os.path.expanduser(USUAL_PLACE)]
-        named = f"this is no pod, KUBECONFIG is not set, and there is no kubeconfig {wanted[0]}; {ADVICE}"
+        named = f"KUBECONFIG is not set, and there is neither {wanted[0]} nor a pod's service account; {ADVICE}"
     found = tuple(path for path in wanted if os.path.exists(path))
     if not found:
         raise InvalidInput(f"no access to a cluster: {named}")

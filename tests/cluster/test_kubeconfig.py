@@ -63,7 +63,7 @@ def test_where_nothing_is_named_the_users_own_file_is_looked_for_and_told(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(
         InvalidInput,
-        match=f"KUBECONFIG is not set, and there is no kubeconfig {tmp_path}/.kube/config; name one with --kubeconfig",
+        match=f"KUBECONFIG is not set, and there is neither {tmp_path}/.kube/config nor .*; name one with --kubeconfig",
     ):
         choose(None, None, "")
 
