@@ -191,7 +191,7 @@ class ServingProcess:
         from placement.gates import GateKeeper
 
         lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
-        leadership = Leadership(self._client, lease, identity=platform.node())
+        leadership = Leadership(self._client, lease, identity=platform.node(), troubles=self._snapshot.troubles)
         recorder = EventRecorder(self._client, "stoker-placement", is_busy=lambda: controller.is_writing)
         gates = GateKeeper(self._client, self._snapshot.waiting.seen)
         controller = PlacementController(self._snapshot, gates, leadership, recorder.emit)
