@@ -56,18 +56,18 @@ class Troubles:
 
     def over(self, who: str) -> None:
         """It works, whether it had failed or not."""
-        for trouble in self._leave(who):
-            log.info("%s: in order again after %.0f s", _counted(who, trouble.met), self._clock() - trouble.since)
+        self._leave(who)
 
-    def _leave(self, who: str, *, unless: str = "") -> list[_Trouble]:
-        """The troubles that are nobody's any more."""
-        ended = []
+    def _leave(self, who: str, *, unless: str = "") -> None:
+        """Tell of the troubles that are nobody's any more. Who is refused now has reached the server all the same."""
         for kind, trouble in list(self._open.items()):
-            if kind != unless and who in trouble.failing:
-                trouble.failing.remove(who)
-                if not trouble.failing:
-                    ended.append(self._open.pop(kind))
-        return ended
+            if kind == unless or who not in trouble.failing:
+                continue
+            trouble.failing.remove(who)
+            if not trouble.failing:
+                del self._open[kind]
+                what = "reached again" if kind == UNREACHABLE else "accepted again"
+                log.info("%s: %s after %.0f s", _counted(who, trouble.met), what, self._clock() - trouble.since)
 
 
 def _counted(who: str, among: set[str]) -> str:

@@ -67,7 +67,7 @@ def test_the_end_is_told_when_it_is_over_for_all(caplog: pytest.LogCaptureFixtur
     troubles.over("nodes")
     assert told(caplog) == []
     troubles.over("pods")
-    assert told(caplog) == ["pods and 1 more: in order again after 31 s"]
+    assert told(caplog) == ["pods and 1 more: reached again after 31 s"]
     troubles.over("pods")
     assert told(caplog) == []
 
@@ -94,8 +94,14 @@ def test_who_is_refused_has_reached_the_server(caplog: pytest.LogCaptureFixture)
     troubles = Troubles()
     troubles.failed("nodes", AWAY)
     troubles.failed("nodes", BUSY)
-    troubles.failed("nodes", AWAY)
-    assert told(caplog) == ["nodes: no answer", "nodes: 429 busy", "nodes: no answer"]
+    assert told(caplog) == ["nodes: no answer", "nodes: reached again after 0 s", "nodes: 429 busy"]
+
+
+def test_a_refusal_is_over_when_it_is_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    troubles = Troubles()
+    troubles.failed("nodes", BUSY)
+    troubles.over("nodes")
+    assert told(caplog) == ["nodes: 429 busy", "nodes: accepted again after 0 s"]
 
 
 def test_the_lines_that_are_not_told_are_there_for_whoever_debugs(caplog: pytest.LogCaptureFixture) -> None:
@@ -109,10 +115,10 @@ def test_the_lines_that_are_not_told_are_there_for_whoever_debugs(caplog: pytest
 async def test_a_reflector_tells_of_its_first_failure_and_of_its_recovery(caplog: pytest.LogCaptureFixture) -> None:
     async with following(*(refusal(503) for _ in range(5)), listed(5, "a")) as state:
         await state.until(lambda: state.names == ["a"])
-        await state.until(lambda: "in order again" in caplog.text)
+        await state.until(lambda: "accepted again" in caplog.text)
     first, last = told(caplog)
     assert first.startswith("watch of scripted: GET ")
-    assert last == "watch of scripted: in order again after 0 s"
+    assert last == "watch of scripted: accepted again after 0 s"
 
 
 async def test_a_watch_that_is_resumed_and_brings_nothing_has_recovered(
@@ -120,5 +126,5 @@ async def test_a_watch_that_is_resumed_and_brings_nothing_has_recovered(
 ) -> None:
     monkeypatch.setattr(reflector, "RESUMED_SECONDS", 0.0)  # the clock of these tests stands still
     async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
-        await state.until(lambda: "in order again" in caplog.text)
+        await state.until(lambda: "accepted again" in caplog.text)
         assert (state.told, len(state.queries)) == (["a appeared"], 3)
