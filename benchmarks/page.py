@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import plots
+from lab.destinations import prepare
 from model.errors import InvalidInput
 
 BEGIN: Final = "<!-- figures: written by `stoker lab bench all --docs docs` -->"
 END: Final = "<!-- end of figures -->"
+
+
+def check(docs: Path) -> None:
+    """InvalidInput where `renew` could not do its work."""
+    check_place(docs / "performance.md", BEGIN)
+    prepare(docs / "performance" / "plots.svg")
 
 
 def renew(report: Mapping[str, Any], docs: Path) -> None:
@@ -24,11 +32,29 @@ def renew(report: Mapping[str, Any], docs: Path) -> None:
 
 def put_between(page: Path, begin: str, figures: str) -> None:
     """Replace what the page has between the line `begin` and the next `END`; InvalidInput where these are not there."""
-    text = page.read_text(encoding="utf-8")
+    before, after = _around(page, begin)
+    page.write_text(f"{before}{begin}\n{figures}\n{after}", encoding="utf-8")
+
+
+def check_place(page: Path, begin: str) -> None:
+    """InvalidInput where `put_between` could not do its work."""
+    _around(page, begin)
+    if not os.access(page, os.W_OK):
+        raise InvalidInput(f"{page} cannot be written: you have no right to; name another directory with --docs")
+
+
+def _around(page: Path, begin: str) -> tuple[str, str]:
+    """What stands before the figures, and what from `END` on."""
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(
+            f"{page} cannot be read ({error.strerror}); name the directory docs of a checkout with --docs"
+        ) from error
     before, found, rest = text.partition(begin)
     if not found or END not in rest:
         raise InvalidInput(f"{page} has no place for figures; put the lines {begin!r} and {END!r} into it")
-    page.write_text(f"{before}{begin}\n{figures}\n{rest[rest.index(END) :]}", encoding="utf-8")
+    return before, rest[rest.index(END) :]
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:

@@ -84,10 +84,12 @@ class CertificateKeeper:
         return f"what is served expired at {pair.expires.isoformat()}: {self._complaint or 'see the log'}"
 
     def _complain(self, error: Exception) -> float:
-        pause_seconds = self._retry_seconds
+        pause_seconds, before = self._retry_seconds, self._complaint
         self._retry_seconds = min(2 * pause_seconds, LONGEST_RETRY_SECONDS)
         metrics.ERRORS.inc()
         self._complaint = str(error) or type(error).__name__
         defect = None if isinstance(error, StokerError) else error
-        _log.error("certificates: %s; trying again in %.0f s", self._complaint, pause_seconds, exc_info=defect)
+        is_told = self._complaint == before and pause_seconds < LONGEST_RETRY_SECONDS
+        level = logging.DEBUG if is_told else logging.ERROR
+        _log.log(level, "certificates: %s; trying again in %.0f s", self._complaint, pause_seconds, exc_info=defect)
         return pause_seconds

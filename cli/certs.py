@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli.options import Kubeconfig
+from cli.options import Context, Kubeconfig, Target
 from cli.output import Column, Output, OutputOption, render
 from model import names
 from model.errors import Conflict, InvalidInput, NotFound
@@ -54,22 +54,29 @@ class Client(StrEnum):
 
 @app.callback()
 def certificates(
-    context: typer.Context,
+    invocation: typer.Context,
     output: OutputOption = Output.TABLE,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Without a command, show the status."""
-    if context.invoked_subcommand is None:
-        status(output, kubeconfig)
+    command = invocation.invoked_subcommand
+    if command is None:
+        status(output, kubeconfig, context)
+    elif kubeconfig is not None or context is not None:
+        raise InvalidInput(
+            f"--kubeconfig and --context belong behind the command: stoker certs {command} --context NAME"
+        )
 
 
 @app.command()
 def status(
     output: OutputOption = Output.TABLE,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Show the CA, what each webhook trusts, whether they agree (else the exit status is 1), and the CA's rollover."""
-    report = asyncio.run(_inspect_cluster(kubeconfig))
+    report = asyncio.run(_inspect_cluster(Target(kubeconfig, context)))
     if output in (Output.JSON, Output.YAML):
         typer.echo(render(report, output, COLUMNS))
     else:
@@ -89,9 +96,10 @@ def rotate(
         ),
     ] = None,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Ask the replicas to put another CA in the place of this one, without a moment in which pods are refused."""
-    wait = asyncio.run(_rotate(kubeconfig, wait_seconds))
+    wait = asyncio.run(_rotate(Target(kubeconfig, context), wait_seconds))
     typer.echo(
         f"The CA rolls over: the next one is made within a minute, published, and used {wait} s later.\n"
         "`stoker certs status` shows how far it is."
@@ -114,6 +122,7 @@ def issue(
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="How long the certificate is to be valid; at most as the CA.")] = 365,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
 ) -> None:
     """Write a client certificate with its key, the CA, and the configuration that uses them.
 
@@ -121,18 +130,18 @@ def issue(
     AdmissionConfiguration. Both read the files when they start; a rollover of the CA wants them issued again.
     """
     seen = (path or directory).absolute()
-    issued = asyncio.run(_issue(kubeconfig, client, (url, seen), timedelta(days=days)))
+    issued = asyncio.run(_issue(Target(kubeconfig, context), client, (url, seen), timedelta(days=days)))
     written = _write(directory, issued)
     typer.echo("\n".join([*map(str, written), f"The certificate is valid until {_shown(issued.expires)}."]))
 
 
-async def _inspect_cluster(kubeconfig: Path | None) -> dict[str, Any]:
+async def _inspect_cluster(target: Target) -> dict[str, Any]:
     from certs.injection import read_configuration
     from certs.inspection import inspect, inspect_rollover, is_published
     from certs.replicas import read_replicas
 
     now = datetime.now(UTC)
-    async with _reading(kubeconfig) as (client, stored):
+    async with _reading(target) as (client, stored):
         configuration = await read_configuration(client)
         reports = inspect(stored, configuration, now)
         rollover = None
@@ -147,12 +156,12 @@ async def _inspect_cluster(kubeconfig: Path | None) -> dict[str, Any]:
         }
 
 
-async def _rotate(kubeconfig: Path | None, wait_seconds: int | None) -> int:
+async def _rotate(target: Target, wait_seconds: int | None) -> int:
     from certs.rollover import Phase, phase_of
     from certs.store import DEFAULT_WAIT_SECONDS, AuthorityStore
 
     wait = DEFAULT_WAIT_SECONDS if wait_seconds is None else wait_seconds
-    async with _reading(kubeconfig) as (client, stored):
+    async with _reading(target) as (client, stored):
         current = _required(stored)
         phase = phase_of(current)
         if phase is not Phase.STEADY or current.wait_seconds is not None:
@@ -164,9 +173,7 @@ async def _rotate(kubeconfig: Path | None, wait_seconds: int | None) -> int:
         return wait
 
 
-async def _issue(
-    kubeconfig: Path | None, client: Client, place: tuple[str | None, Path], lifetime: timedelta
-) -> Issued:
+async def _issue(target: Target, client: Client, place: tuple[str | None, Path], lifetime: timedelta) -> Issued:
     import yaml
 
     from certs.issuance import (
@@ -179,7 +186,7 @@ async def _issue(
     from manifests.loader import load
 
     url, seen = place
-    async with _reading(kubeconfig) as (api, stored):
+    async with _reading(target) as (api, stored):
         issued = issue_client(_required(stored), f"stoker-{client}", now=datetime.now(UTC), lifetime=lifetime)
         if client is Client.APISERVER:
             host = SERVER_NAME if url is None else url.removeprefix("https://").partition("/")[0]
@@ -202,12 +209,12 @@ async def _extender_url(client: ApiClient) -> str:
 
 
 @asynccontextmanager
-async def _reading(kubeconfig: Path | None) -> AsyncIterator[tuple[ApiClient, StoredAuthority | None]]:
+async def _reading(target: Target) -> AsyncIterator[tuple[ApiClient, StoredAuthority | None]]:
     from certs.store import AuthorityStore
     from cluster.access import load_access
     from cluster.client import ApiClient
 
-    async with ApiClient(await load_access(kubeconfig)) as client:
+    async with ApiClient(await load_access(target.kubeconfig, target.context)) as client:
         yield client, await AuthorityStore(client).read()
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from cli.options import Kubeconfig, TimeScale
+from cli.options import Context, Kubeconfig, Target, TimeScale
 from cli.output import Column, Output, OutputOption, render
 from model import names
 from model.errors import InvalidInput, NotFound
@@ -53,6 +52,7 @@ def explain(
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="The pod's namespace.")] = "default",
     output: OutputOption = Output.TABLE,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     time_scale: TimeScale = 1.0,
 ) -> None:
     """Show the seconds until a pod would be ready, for every node, and what kube-scheduler did."""
@@ -60,18 +60,18 @@ def explain(
     if len(parts) > 2 or not all(parts):
         raise InvalidInput(f"{pod!r} is not a pod; write NAME or NAMESPACE/NAME")
     namespace = parts[0] if len(parts) == 2 else namespace
-    answer = asyncio.run(_explain(namespace, parts[-1], kubeconfig, time_scale))
+    answer = asyncio.run(_explain(namespace, parts[-1], Target(kubeconfig, context), time_scale))
     if output in (Output.JSON, Output.YAML):
         typer.echo(render(answer, output, COLUMNS))
     else:
         typer.echo(_as_text(answer, output))
 
 
-async def _explain(namespace: str, name: str, kubeconfig: Path | None, time_scale: float) -> dict[str, Any]:
+async def _explain(namespace: str, name: str, target: Target, time_scale: float) -> dict[str, Any]:
     from cli.reading import read_cluster
     from cluster import wire
 
-    async with read_cluster(kubeconfig, time_scale) as (client, snapshot):
+    async with read_cluster(target, time_scale) as (client, snapshot):
         try:
             raw = await client.get_bytes(f"/api/v1/namespaces/{namespace}/pods/{name}")
         except NotFound as error:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from cli.choices import ALL, BENCHMARKS, FAULTS, MODES, PLACEMENT, SCENARIOS, benches, one_of
+from model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from benchmarks.placement import Size
@@ -29,25 +33,17 @@ ConstantsFile = Annotated[
 ]
 
 
-class Benchmark(StrEnum):
-    PRIORITIZE = "prioritize"
-    IMAGE_SETS = "image-sets"
-    GROWTH = "growth"
-    FILTER = "filter"
-    SCHEDULER = "scheduler"
-    WEBHOOK = "webhook"
-    CREATE = "create"
-    REFLECTION = "reflection"
-    SYNC = "sync"
-    ENDURANCE = "endurance"
-    OVERLOAD = "overload"
-    PLACEMENT = "placement"
-    ALL = "all"
-
-
 class ReportOutput(StrEnum):
     TABLE = "table"
     JSON = "json"
+
+
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Where to write the report; of `all`, in build/ where nothing is said.")
+]
+Docs = Annotated[
+    Path | None, typer.Option("--docs", help="Of `all`: the directory docs in which to renew the page's figures.")
+]
 
 
 @app.command()
@@ -71,10 +67,12 @@ def demo(
     from rich.console import Console
 
     from lab.constants import load_constants
+    from lab.destinations import prepare
     from lab.presentation import show, write_report
     from lab.scene import sample_profile
     from lab.workload import built_in, from_file
 
+    prepare(report)
     loaded = load_constants(constants)
     profile = sample_profile(loaded)["metadata"]["name"]
     workload = from_file(pods, profile) if pods else built_in(loaded, profile)
@@ -87,10 +85,12 @@ def demo(
 
 @app.command()
 def scenario(
-    name: Annotated[str, typer.Argument(help="The scenario, or `all` (some twenty minutes).")],
+    name: Annotated[str, typer.Argument(help=one_of(SCENARIOS))],
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     seed: Annotated[list[int] | None, typer.Option(help="Run with this seed; may be repeated.")] = None,
-    mode: Annotated[list[str] | None, typer.Option(help="Run this mode only; may be repeated.")] = None,
+    mode: Annotated[
+        list[str] | None, typer.Option(help=f"Run this mode only: {', '.join(MODES)}; may be repeated.")
+    ] = None,
     speed: Speed = None,
     constants: ConstantsFile = None,
 ) -> None:
@@ -114,66 +114,65 @@ def scenario(
 
 @app.command()
 def bench(
-    name: Annotated[Benchmark, typer.Argument(help="What to measure; `all` takes some twenty minutes.")],
+    name: Annotated[str, typer.Argument(help=one_of(BENCHMARKS))],
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     nodes: Annotated[int, typer.Option(min=100, help="Nodes of 50 images each.")] = 5_000,
     pods: Annotated[int, typer.Option(min=1, help="Of placement: gated pods at once.")] = 600,
     rounds: Annotated[int | None, typer.Option(min=1, help="Of each side, in turn; medians count.")] = None,
-    path: Annotated[Path, typer.Option("--report", help="Of all: where to write the report and the plots.")] = Path(
-        "build/bench/report.json"
-    ),
-    docs: Annotated[Path | None, typer.Option(help="Of all: renew the figures of performance.md in there.")] = None,
+    path: Report = None,
+    docs: Docs = None,
 ) -> None:
     """Measure Stoker beside what it stands in for, in one run; ends with status 1 where a floor does not hold."""
+    from benchmarks import page, plots
     from benchmarks.placement import Size
-    from benchmarks.report import report, show
+    from benchmarks.report import Bench, report, show
     from benchmarks.suite import run
 
-    found: list[Bench] = []
-    for one in [item for item in Benchmark if item is not Benchmark.ALL] if name is Benchmark.ALL else [name]:
+    wanted, found = benches(name), list[Bench]()
+    path = _destination(name, path, "build/bench/report.json")
+    _check_docs(name, docs, page.check)
+    for one in wanted:
         _tell(f"{one}:")
-        if one is Benchmark.PLACEMENT:
+        if one == PLACEMENT:
             found.append(_bench_placement(Size(nodes, pods, rounds or 5)))
         else:
-            found.append(run(one, _tell, rounds=rounds, nodes=nodes, alone=name is not Benchmark.ALL))
-        if name is Benchmark.ALL:
-            _write_benches(report(found), path)
+            found.append(run(one, _tell, rounds=rounds, nodes=nodes, alone=name != ALL))
+        if path is not None:  # after each, so that what was measured is there even if a later one cannot be
+            _write(report(found), path)
+            plots.write(report(found), path.parent)
     if docs is not None:
-        from benchmarks.page import renew
-
-        renew(report(found), docs)
+        page.renew(report(found), docs)
     typer.echo(json.dumps(report(found), indent=1) if output is ReportOutput.JSON else show(found))
     raise typer.Exit(0 if all(item.held for item in found) else 1)
 
 
 @app.command()
 def faults(
-    name: Annotated[str, typer.Argument(help="The fault, or `all` (some twenty minutes).")],
+    name: Annotated[str, typer.Argument(help=one_of(FAULTS))],
     output: Annotated[ReportOutput, typer.Option("-o", "--output", help="table or json.")] = ReportOutput.TABLE,
     short: Annotated[
         bool, typer.Option("--short", help="Small counts and short troubles: does it work at all?")
     ] = False,
-    path: Annotated[Path, typer.Option("--report", help="Of all: where to write the report.")] = Path(
-        "build/faults/report.json"
-    ),
-    docs: Annotated[Path | None, typer.Option(help="Renew the figures of reliability.md in there.")] = None,
+    path: Report = None,
+    docs: Docs = None,
 ) -> None:
     """Break Stoker, and the cluster under it, in every way that is foreseen; status 1 where it does not hold."""
+    from benchmarks.faults import page
     from benchmarks.faults.findings import Result, all_held, report, show
-    from benchmarks.faults.suite import ALL, named, run
+    from benchmarks.faults.suite import named, run
 
-    found, wanted = list[Result](), named(name)
+    wanted, found = named(name), list[Result]()
+    path = _destination(name, path, "build/faults/report.json")
+    _check_docs(name, docs, page.check)
 
     def keep(result: Result) -> None:
         found.append(result)
-        if name == ALL:
-            _write_report(report(found), path)
+        if path is not None:
+            _write(report(found), path)
 
     run(wanted, _programs(), _tell, keep, short=short)
     if docs is not None:
-        from benchmarks.faults.page import renew
-
-        renew(report(found), docs)
+        page.renew(report(found), docs)
     typer.echo(json.dumps(report(found), indent=1) if output is ReportOutput.JSON else show(found))
     raise typer.Exit(0 if all_held(found) else 1)
 
@@ -226,17 +225,28 @@ async def _demo(
         return await Demo(stage, constants, workload, _tell).run(), await stage.versions()
 
 
-def _write_benches(found: dict[str, Any], path: Path) -> None:
-    """After each bench, so that what was measured is there even if a later one cannot be."""
-    from benchmarks import plots
+def _destination(name: str, path: Path | None, usual: str) -> Path | None:
+    """Where the report goes, `usual` being that of all; None where none is wanted, InvalidInput where none can be."""
+    from lab.destinations import prepare
 
-    _write_report(found, path)
-    plots.write(found, path.parent)
+    wanted = path or (Path(usual) if name == ALL else None)
+    if wanted is not None:
+        prepare(wanted)
+    return wanted
 
 
-def _write_report(found: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def _check_docs(name: str, docs: Path | None, check: Callable[[Path], None]) -> None:
+    """InvalidInput where the page could not be renewed, or would lose the figures of all that is not run."""
+    if docs is not None and name != ALL:
+        raise InvalidInput(f"--docs renews the figures of {ALL}, and {name} is one; name {ALL}, or leave --docs out")
+    if docs is not None:
+        check(docs)
+
+
+def _write(found: dict[str, Any], path: Path) -> None:
+    from lab.destinations import write_json
+
+    write_json(found, path)
 
 
 def _bench_placement(size: Size) -> Bench:

@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Keeps nodes hot and puts tenants' sandboxes on them, by a forecast of the seconds until a pod is ready.",
+    help="Stoker decides on which node of a Kubernetes cluster a tenant's pod starts, so that it is ready soon.",
 )
 app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)

@@ -38,7 +38,7 @@ def show(
         ),
     ] = Bundle.DEFAULT,
 ) -> None:
-    """Print a set of manifests as one YAML stream: stoker manifests show | kubectl apply -f -"""
+    """Print a set of manifests as one YAML stream, for `kubectl apply -f -`."""
     from manifests.loader import text
 
     typer.echo(text(bundle.value), nl=False)

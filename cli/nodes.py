@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli.options import Kubeconfig, TimeScale
+from cli.options import Context, Kubeconfig, Target, TimeScale
 from cli.output import Column, Output, OutputOption, render
 
 if TYPE_CHECKING:
@@ -27,19 +26,24 @@ COLUMNS = (
 )
 
 
-def nodes(output: OutputOption = Output.TABLE, kubeconfig: Kubeconfig = None, time_scale: TimeScale = 1.0) -> None:
+def nodes(
+    output: OutputOption = Output.TABLE,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    time_scale: TimeScale = 1.0,
+) -> None:
     """Show which nodes are warm for which profile, and what the others lack."""
-    rows = asyncio.run(_read(kubeconfig, time_scale))
+    rows = asyncio.run(_read(Target(kubeconfig, context), time_scale))
     if not rows and output is Output.TABLE:
         typer.echo("no node, or no TenantProfile: nothing to be warm for (see `stoker manifests show samples`)")
         return
     typer.echo(render(rows, output, COLUMNS))
 
 
-async def _read(kubeconfig: Path | None, time_scale: float) -> list[dict[str, Any]]:
+async def _read(target: Target, time_scale: float) -> list[dict[str, Any]]:
     from cli.reading import read_cluster
 
-    async with read_cluster(kubeconfig, time_scale) as (_, snapshot):
+    async with read_cluster(target, time_scale) as (_, snapshot):
         return list(_rows(snapshot))
 
 

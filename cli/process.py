@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.memory import settle, spare_collections
+from cli.options import Target
+from cli.roles import Listens, Role, verifies_clients
 from cli.tls import TlsOptions, keep_certificates, withdraw
-from model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from certs.keeper import CertificateKeeper
@@ -37,12 +37,6 @@ CLOSE_SECONDS: Final = 5.0
 log = logging.getLogger("stoker")
 
 
-class Role(StrEnum):
-    WEBHOOK = "webhook"
-    EXTENDER = "extender"
-    CONTROLLERS = "controllers"
-
-
 class UnknownProfile(StrEnum):
     REFUSE = "refuse"
     ADMIT = "admit"
@@ -53,10 +47,8 @@ class ServeOptions:
     """What the command line asked for."""
 
     roles: frozenset[Role]
-    kubeconfig: Path | None
-    webhook_listen: str
-    extender_listen: str
-    metrics_listen: str
+    target: Target
+    listens: Listens
     tls: TlsOptions
     insecure_http: bool
     unknown_profile: UnknownProfile
@@ -67,12 +59,6 @@ class ServeOptions:
     @property
     def needs_fleet(self) -> bool:
         return not self.roles.isdisjoint({Role.EXTENDER, Role.CONTROLLERS})
-
-    @property
-    def listens(self) -> dict[Role, str]:
-        """The addresses of the roles that answer requests of the control plane."""
-        addresses = {Role.WEBHOOK: self.webhook_listen, Role.EXTENDER: self.extender_listen}
-        return {role: address for role, address in addresses.items() if role in self.roles}
 
 
 class ServingProcess:
@@ -98,7 +84,6 @@ class ServingProcess:
 
         SystemExit where it ended because a part of it had died.
         """
-        from serving.addresses import Address
         from serving.exposition import Exposition
         from serving.health import build_app
         from serving.listener import Listener
@@ -116,7 +101,7 @@ class ServingProcess:
         end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
         self._background(watch_time(), "time")
         app = build_app(checks, Exposition() if self._options.metrics else None)
-        health = Listener("metrics", app, Address.parse(self._options.metrics_listen))
+        health = Listener("metrics", app, self._options.listens.metrics)
         listeners = self._listeners(tls)
         await health.start()
         try:
@@ -167,29 +152,17 @@ class ServingProcess:
         return tls, keeper
 
     def _listeners(self, tls: ServingTls | None) -> list[Listener]:
-        from serving.addresses import Address
         from serving.listener import Listener
 
         apps = {Role.WEBHOOK: self._webhook_app, Role.EXTENDER: self._extender_app}
         listeners = []
-        for role, text in self._options.listens.items():
-            address = Address.parse(text)
-            if tls is None and not address.is_loopback:
-                raise InvalidInput(f"--insecure-http is for loopback only, and {role} listens on {text!r}")
+        for role, address in self._options.listens.roles.items():
             context = None if tls is None else self._context(role, tls, address)
             listeners.append(Listener(role.value, apps[role](), address, ssl_context=context))
         return listeners
 
     def _context(self, role: Role, tls: ServingTls, address: Address) -> ssl.SSLContext:
-        """The extender answers no stranger. The webhook does unless told otherwise: API servers show no certificate."""
-        options = self._options.tls
-        if role is Role.WEBHOOK and not options.verify_webhook_clients:
-            return tls.context
-        if options.knows_clients:
-            return tls.mutual_context
-        if role is Role.EXTENDER and address.is_loopback:
-            return tls.context
-        raise InvalidInput(f"the {role} answers clients of a known CA only; name that CA with --client-ca-file")
+        return tls.mutual_context if verifies_clients(role, address, self._options.tls) else tls.context
 
     def _webhook_app(self) -> Any:
         from webhook.app import build_app
@@ -218,7 +191,7 @@ class ServingProcess:
         from placement.gates import GateKeeper
 
         lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
-        leadership = Leadership(self._client, lease, identity=platform.node())
+        leadership = Leadership(self._client, lease, identity=platform.node(), troubles=self._snapshot.troubles)
         recorder = EventRecorder(self._client, "stoker-placement", is_busy=lambda: controller.is_writing)
         gates = GateKeeper(self._client, self._snapshot.waiting.seen)
         controller = PlacementController(self._snapshot, gates, leadership, recorder.emit)

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cli.options import Target
 from model.errors import ConnectionFailed
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ READ_SECONDS: Final = 60.0
 
 
 @asynccontextmanager
-async def read_cluster(kubeconfig: Path | None, time_scale: float) -> AsyncIterator[tuple[ApiClient, Snapshot]]:
+async def read_cluster(target: Target, time_scale: float) -> AsyncIterator[tuple[ApiClient, Snapshot]]:
     """The snapshot, synced. ApiError where the rights are lacking, ConnectionFailed after `READ_SECONDS`."""
     from cluster.access import load_access
     from cluster.client import ApiClient
@@ -27,7 +27,7 @@ async def read_cluster(kubeconfig: Path | None, time_scale: float) -> AsyncItera
     from cluster.snapshot import Snapshot
 
     logging.getLogger("cluster").setLevel(logging.ERROR)  # a command's one sentence says what its log would
-    async with ApiClient(await load_access(kubeconfig)) as client:
+    async with ApiClient(await load_access(target.kubeconfig, target.context)) as client:
         await client.get("/version")  # an unreachable server is told at once, before the reflectors' patience
         snapshot = Snapshot(client, Clock(time_scale), with_fleet=True, with_leases=False)
         async with snapshot.following():

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import Kubeconfig, TimeScale
+from cli.options import Context, Kubeconfig, Target, TimeScale
 from cli.output import Column, Output, OutputOption, render
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ def release(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be opened, and open nothing.")] = False,
     output: OutputOption = Output.TABLE,
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     time_scale: TimeScale = 1.0,
 ) -> None:
     """Open the gates of pods that were held beyond their profile's maxHoldSeconds; status 1 where one stays shut."""
@@ -37,7 +37,7 @@ def release(
     from serving.log import configure_logging
 
     configure_logging("warning")
-    results = asyncio.run(_release(kubeconfig, time_scale, everything=everything, dry_run=dry_run))
+    results = asyncio.run(_release(Target(kubeconfig, context), time_scale, everything=everything, dry_run=dry_run))
     rows: list[dict[str, Any]] = [asdict(result) for result in results]
     if not rows and output in (Output.TABLE, Output.WIDE):
         typer.echo("no pod waits behind a gate of Stoker's")
@@ -47,11 +47,11 @@ def release(
         raise typer.Exit(1)
 
 
-async def _release(kubeconfig: Path | None, time_scale: float, *, everything: bool, dry_run: bool) -> list[Release]:
+async def _release(target: Target, time_scale: float, *, everything: bool, dry_run: bool) -> list[Release]:
     from cluster.access import load_access
     from cluster.client import ApiClient
     from cluster.clock import Clock
     from placement.release import release as open_gates
 
-    async with ApiClient(await load_access(kubeconfig)) as client:
+    async with ApiClient(await load_access(target.kubeconfig, target.context)) as client:
         return await open_gates(client, Clock(time_scale), everything=everything, dry_run=dry_run)

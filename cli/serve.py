@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Kubeconfig, TimeScale
-from cli.process import LINGER_SECONDS, Role, ServeOptions, ServingProcess, UnknownProfile
+from cli.options import Context, Kubeconfig, Target, TimeScale
+from cli.process import LINGER_SECONDS, ServeOptions, ServingProcess, UnknownProfile
+from cli.roles import Role, check_clients, parse_listens, parse_roles
 from cli.tls import Certificates, TlsOptions, tls_files
-from model.errors import InvalidInput
 
 
 def serve(
@@ -26,9 +26,10 @@ def serve(
         ),
     ] = "webhook,extender,controllers",
     kubeconfig: Kubeconfig = None,
+    context: Context = None,
     webhook_listen: Annotated[str, typer.Option(help="Where the API server asks.")] = ":9443",
     extender_listen: Annotated[str, typer.Option(help="Where kube-scheduler asks.")] = ":9444",
-    controllers_listen: Annotated[  # noqa: ARG001 - reserved by contract, so that manifests need not change later
+    controllers_listen: Annotated[
         str, typer.Option(help="Reserved for the controllers' page; nothing listens there in this version.")
     ] = ":9445",
     metrics_listen: Annotated[str, typer.Option(help="Plain HTTP: /metrics, /healthz, /readyz.")] = ":9090",
@@ -70,12 +71,12 @@ def serve(
     from serving.log import configure_logging
 
     configure_logging(log_level)
+    wanted = parse_roles(roles)
+    addresses = {Role.WEBHOOK: webhook_listen, Role.EXTENDER: extender_listen, Role.CONTROLLERS: controllers_listen}
     options = ServeOptions(
-        roles=_parse_roles(roles),
-        kubeconfig=kubeconfig,
-        webhook_listen=webhook_listen,
-        extender_listen=extender_listen,
-        metrics_listen=metrics_listen,
+        roles=wanted,
+        target=Target(kubeconfig, context),
+        listens=parse_listens(wanted, addresses, metrics_listen),
         tls=TlsOptions(
             tls_files(certificates, tls_cert_file, tls_key_file, client_ca_file),
             verify_webhook_clients,
@@ -87,15 +88,8 @@ def serve(
         linger_seconds=linger_seconds,
         metrics=metrics,
     )
+    check_clients(options.listens, options.tls, insecure_http=insecure_http)
     uvloop.run(_serve(options))
-
-
-def _parse_roles(text: str) -> frozenset[Role]:
-    wanted = [word.strip() for word in text.split(",") if word.strip()]
-    unknown = [word for word in wanted if word not in list(Role)]
-    if unknown or not wanted:
-        raise InvalidInput(f"--roles {text!r}: name some of {', '.join(Role)}, separated by commas")
-    return frozenset(Role(word) for word in wanted)
 
 
 async def _serve(options: ServeOptions) -> None:
@@ -109,6 +103,8 @@ async def _serve(options: ServeOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(ApiClient(await load_access(options.kubeconfig)))
+        client = await stack.enter_async_context(
+            ApiClient(await load_access(options.target.kubeconfig, options.target.context))
+        )
         snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
         await ServingProcess(options, client, snapshot, stack, stop).run()

@@ -5,16 +5,24 @@ The import costs over a second and 65 MiB, so it happens inside `load_access`, i
 
 from __future__ import annotations
 
+import ast
+import logging
 import os
+import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import yaml
-
+from cluster.kubeconfig import ADVICE, Choice, choose
 from model.errors import InvalidInput
+
+SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+_PRINTED_BYTES: Final = re.compile(r"""b(['"]).*\1$""", re.DOTALL)
+"""What a plugin wrote to stderr, as the library puts it into its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +40,65 @@ class Access:
 async def load_access(kubeconfig: Path | None = None, context: str | None = None) -> Access:
     """Access by the kubeconfig named, else by the pod's service account, else by the user's default kubeconfig.
 
-    Raises InvalidInput where none of them can be used.
+    A `context` named is one of a kubeconfig, inside a pod too. Raises InvalidInput where none of them can be used.
     """
+    in_cluster = kubeconfig is None and context is None and SERVICE_ACCOUNT_TOKEN.exists()
+    choice = None if in_cluster else choose(kubeconfig, context, os.environ.get("KUBECONFIG"))
     from kubernetes.aio import client, config
 
     configuration = client.Configuration()
-    if kubeconfig is not None and not os.path.exists(kubeconfig):  # noqa: ASYNC240 - one stat at start-up
-        raise InvalidInput(f"no access to a cluster: there is no kubeconfig {kubeconfig}; name one with --kubeconfig")
     try:
-        if kubeconfig is not None:
-            await config.load_kube_config(str(kubeconfig), context, client_configuration=configuration)
-        elif _runs_in_a_pod():
+        if choice is None:
             config.load_incluster_config(client_configuration=configuration)
         else:
-            await config.load_kube_config(context=context, client_configuration=configuration)
+            await _load(choice, configuration)
         ssl_context = _ssl_context(configuration)
-    except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError) as error:
-        origin = str(kubeconfig) if kubeconfig else "the in-cluster files and the default kubeconfig"
+    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+        origin = choice or "the service account of this pod"
         raise InvalidInput(
-            f"no access to a cluster: {origin} cannot be used ({_in_a_line(error)}); name one with --kubeconfig"
+            f"no access to a cluster: {origin} cannot be used ({_in_a_line(error)}); mend it, or {ADVICE}"
         ) from error
     return Access(configuration.host.rstrip("/"), ssl_context, _authorization(configuration))
 
 
-def _in_a_line(error: Exception) -> str:
-    """An empty kubeconfig makes the library trip over None, which tells nobody anything."""
-    return "it is empty" if isinstance(error, TypeError) else " ".join(str(error).split())
+async def _load(choice: Choice, configuration: Any) -> None:
+    """InvalidInput where the plugin fails that gives the credentials: the library says so in its log, and goes on."""
+    from kubernetes.aio import config
+
+    with _overheard(logging.getLogger(config.load_kube_config.__module__)) as complaints:
+        await config.load_kube_config(os.pathsep.join(choice.paths), choice.context, client_configuration=configuration)
+    if complaints:
+        raise InvalidInput(
+            f"no access to a cluster: {choice} gets its credentials by the command {choice.plugin!r}, which failed "
+            f"({'; '.join(complaints)}); run it by hand"
+        )
 
 
-def _runs_in_a_pod() -> bool:
-    return Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists()
+@contextmanager
+def _overheard(logger: logging.Logger) -> Iterator[list[str]]:
+    """The errors that are logged in the block, in place of their records; bytes printed in them become text."""
+    heard: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            return True
+        heard.append(_in_a_line(_PRINTED_BYTES.sub(_as_text, record.getMessage())))
+        return False
+
+    logger.addFilter(keep)
+    try:
+        yield heard
+    finally:
+        logger.removeFilter(keep)
+
+
+def _as_text(printed: re.Match[str]) -> str:
+    content: bytes = ast.literal_eval(printed[0])
+    return content.decode(errors="replace")
+
+
+def _in_a_line(what: object) -> str:
+    return " ".join(str(what).split())
 
 
 def _ssl_context(configuration: Any) -> ssl.SSLContext:

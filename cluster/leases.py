@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from cluster import wire
 from cluster.client import ApiClient
+from cluster.troubles import Troubles
 from model.errors import Conflict, NotFound, StokerError
 
 log = logging.getLogger(__name__)
@@ -99,12 +100,15 @@ class Leadership:
         identity: str,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        troubles: Troubles | None = None,
     ) -> None:
         self.identity = f"{identity}_{secrets.token_hex(4)}"
         self._client = client
         self._lease = lease
         self._clock = clock
         self._sleep = sleep
+        self._troubles = troubles or Troubles(clock=clock)
+        self._name = f"Lease {lease.name}"
         self._leading = False
         self._resigned = False
         self._writing = asyncio.Lock()
@@ -148,7 +152,9 @@ class Leadership:
         except Conflict:
             self._lose("somebody else was quicker")
         except StokerError as error:
-            log.warning("the Lease %s could not be written: %s", self._lease.name, error)
+            self._troubles.failed(self._name, error)
+            return
+        self._troubles.over(self._name)
 
     async def _round(self) -> None:
         started = self._clock()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -23,6 +24,7 @@ import msgspec
 from cluster import metrics, wire
 from cluster.client import ApiClient
 from cluster.decoding import Decoding
+from cluster.troubles import Troubles
 from cluster.watching import (
     LONGEST_BACKOFF_SECONDS,
     SHORT_BACKOFF_SECONDS,
@@ -95,6 +97,7 @@ class Reflector(Generic[T]):
         *,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        troubles: Troubles | None = None,
     ) -> None:
         self.resource = resource
         self.objects: dict[str, T] = {}
@@ -103,6 +106,8 @@ class Reflector(Generic[T]):
         self._listener = listener
         self._clock = clock
         self._sleep = sleep
+        self._troubles = troubles or Troubles(clock=clock)
+        self._name = f"watch of {resource.name}"
         self._decoding = Decoding(resource.name, resource.kind)
         self._version = ""
         self._streams_lists = True
@@ -164,7 +169,7 @@ class Reflector(Generic[T]):
             return "expired"
         except StokerError as error:
             self._break_off()
-            log.warning("watch of %s: %s", self.resource.name, error)
+            self._troubles.failed(self._name, error)
             if not isinstance(error, ApiError):
                 return "broken"
             self.refusal = error if error.status in FINAL_REFUSALS else None
@@ -175,14 +180,21 @@ class Reflector(Generic[T]):
             self._break_off()
             log.exception("watch of %s failed", self.resource.name)
             return "failed"
-        if self._is_resumed():
-            self._broken_since = None
+        self._mend_if_resumed()
         return "ended"
 
     def _break_off(self) -> None:
         """Since now, unless it was broken before: a watch that breaks as soon as it is open was not resumed."""
         if self._broken_since is None or self._is_resumed():
             self._broken_since = self._clock()
+
+    def _mend_if_resumed(self) -> None:
+        if self._broken_since is not None and self._is_resumed():
+            self._mend()
+
+    def _mend(self) -> None:
+        self._broken_since = None
+        self._troubles.over(self._name)
 
     def _is_resumed(self) -> bool:
         return self._opened_at is not None and self._clock() - self._opened_at >= RESUMED_SECONDS
@@ -231,7 +243,7 @@ class Reflector(Generic[T]):
         for key in [key for key in self.objects if key not in seen]:
             self._remove(key)
         self._progress(version)
-        self._broken_since = None
+        self._mend()
         self._report_told()
         self.synced.set()
 
@@ -246,15 +258,23 @@ class Reflector(Generic[T]):
         count = 0
         longest_silence = SILENT_SECONDS if self.resource.has_bookmarks else WATCH_SECONDS[1] + SILENT_SECONDS
         async with self._client.stream(self.resource.path, query, longest_silence) as content:
-            self._opened_at = self._clock() if self._seen is None else None
-            self._away_seconds += self._clock() - self._closed_at
-            try:
+            with self._open():
                 async for batch in batches(content.iter_any()):
                     count += await self._apply(batch)
-            finally:
-                self._closed_at = self._clock()
         if (count == 0 and self.resource.has_bookmarks) or self._seen is not None:
             raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """A watch that is resumed and has nothing to bring is told of all the same, and soon."""
+        self._opened_at = self._clock() if self._seen is None else None
+        self._away_seconds += self._clock() - self._closed_at
+        timer = asyncio.get_running_loop().call_later(1.1 * RESUMED_SECONDS, self._mend_if_resumed)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._closed_at = self._clock()
 
     async def _apply(self, batch: bytes) -> int:
         """Apply these lines, and say how many there were."""
@@ -357,5 +377,4 @@ class Reflector(Generic[T]):
             return
         self._last_event, self._away_seconds = self._clock(), 0.0
         self._changes += 1
-        if self._is_resumed():
-            self._broken_since = None
+        self._mend_if_resumed()

@@ -17,6 +17,7 @@ from cluster.leases import LeaseName
 from cluster.reflector import Listener, Reflector, Resource
 from cluster.tenancy import Tenancy
 from cluster.translation import outline_of_node
+from cluster.troubles import Troubles
 from cluster.waiting import WaitingPods, keep_document
 from model import names
 
@@ -70,9 +71,11 @@ class Snapshot:
                 listener,
                 clock=lambda: monotonic() * pace,
                 sleep=lambda seconds: asyncio.sleep(seconds / pace),
+                troubles=self.troubles,
             )
 
         self.clock = clock
+        self.troubles = Troubles()
         self.tenancy = tenancy = Tenancy(lambda: _complaint(self._tenancy_reflectors))
         self.fleet = fleet = Fleet(clock, tenancy, self.complaint)
         self.waiting = WaitingPods(clock)

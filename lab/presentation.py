@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.demo import Run
+from lab.destinations import write_json
 from lab.outcomes import STOKER, Outcome, Summary, summarise
 
 
@@ -24,8 +24,7 @@ def report(runs: Sequence[Run], versions: Mapping[str, str]) -> dict[str, Any]:
 
 
 def write_report(runs: Sequence[Run], versions: Mapping[str, str], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report(runs, versions), indent=1) + "\n", encoding="utf-8")
+    write_json(report(runs, versions), path)
 
 
 def show(runs: Sequence[Run], console: Console) -> None:

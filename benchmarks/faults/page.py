@@ -6,9 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.page import machine_line, put_between
+from benchmarks.page import check_place, machine_line, put_between
 
 BEGIN: Final = "<!-- figures: written by `stoker lab faults all --docs docs` -->"
+
+
+def check(docs: Path) -> None:
+    """InvalidInput where `renew` could not do its work."""
+    check_place(docs / "reliability.md", BEGIN)
 
 
 def renew(report: Mapping[str, Any], docs: Path) -> None:

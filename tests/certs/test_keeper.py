@@ -226,3 +226,19 @@ async def test_two_replicas_sign_with_one_authority_and_leave_each_others_bundle
     assert first.tls.pair != second.tls.pair
     async with echo_server(second.tls.context) as port, connection(port, trusting(stored.authority)) as (_, writer):
         assert shown(writer) is not None
+
+
+async def test_the_same_error_is_told_once_and_again_when_the_pauses_are_at_their_longest(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = CertificateError("the API server is away")
+    keeper = scripted(*[BROKEN] * 6, other)
+    with caplog.at_level(logging.INFO, "certs.keeper"):
+        for _ in range(7):
+            await keeper.round()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"certificates: {BROKEN}; trying again in 1 s",
+        f"certificates: {BROKEN}; trying again in 30 s",
+        f"certificates: {other}; trying again in 30 s",
+    ]

@@ -141,4 +141,4 @@ async def test_the_command_fails_where_a_webhook_does_not_trust_the_authority(
 async def test_the_command_says_what_to_do_where_no_cluster_can_be_had(own_control_plane: ControlPlane) -> None:
     result = await run(own_control_plane, "--kubeconfig=/nowhere")
     assert isinstance(result.exception, InvalidInput)
-    assert "name one with --kubeconfig" in str(result.exception)
+    assert "name another with --kubeconfig" in str(result.exception)

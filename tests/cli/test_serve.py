@@ -33,7 +33,10 @@ contexts: [{{name: dead, context: {{cluster: dead, user: nobody}}}}]
     ("words", "complaint"),
     [
         (["--roles", "webhook,cook"], "--roles 'webhook,cook': name some of webhook, extender, controllers"),
-        (["--webhook-listen", "9443"], "address '9443' has no port"),
+        (["--webhook-listen", "9443"], "--webhook-listen: address '9443' has no port"),
+        (["--metrics-listen", "::1:9090"], "--metrics-listen: address '::1:9090': an IPv6 host stands in brackets"),
+        (["--controllers-listen", "9445"], "--controllers-listen: address '9445' has no port"),
+        (["--metrics-listen", ":9443"], "--webhook-listen and --metrics-listen are both :9443"),
         (["--tls-cert-file", "tls.crt"], "--tls-cert-file and --tls-key-file go together"),
         (["--log-level", "loud"], "log level 'loud' is unknown"),
         (["--insecure-http", "--webhook-listen", "0.0.0.0:9443"], "--insecure-http is for loopback only, and webhook"),
@@ -41,14 +44,14 @@ contexts: [{{name: dead, context: {{cluster: dead, user: nobody}}}}]
     ],
 )
 async def test_an_option_that_cannot_be_used_ends_it_with_one_sentence(
-    kubeconfig: Path, words: list[str], complaint: str
+    words: list[str], complaint: str, tmp_path: Path
 ) -> None:
-    ended = await stoker("serve", "--kubeconfig", kubeconfig, *words)
+    """Before it looks for a cluster: there is no such kubeconfig."""
+    ended = await stoker("serve", "--kubeconfig", tmp_path / "none", *words)
     assert (ended.status, ended.output) == (1, "")
-    sentence = ended.complaint.splitlines()[-1]  # lines of the log may come before
+    (sentence,) = ended.complaint.splitlines()
     assert sentence.startswith("stoker: ")
     assert complaint in sentence
-    assert "Traceback" not in ended.complaint
 
 
 async def test_a_missing_kubeconfig_ends_it(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Access to a cluster as a kubeconfig describes it; what keeps us from it is told, and never passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cluster.access import load_access
+from model.errors import InvalidInput
+from tests.cluster.kubeconfigs import kubeconfig, plugin
+
+CREDENTIAL = '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "t"}}'
+
+
+async def test_a_context_leads_to_its_cluster(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", "here", "there", current="here", user={"token": "secret"})
+    access = await load_access(path, "there")
+    assert (access.server, await access.authorization()) == ("http://127.0.0.1:1/there", "Bearer secret")
+
+
+async def test_the_token_of_a_plugin_is_what_we_show(tmp_path: Path) -> None:
+    user = plugin(tmp_path / "login", f"echo '{CREDENTIAL}'")
+    access = await load_access(kubeconfig(tmp_path / "config", "here", current="here", user=user))
+    assert await access.authorization() == "Bearer t"
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        (('echo "your session has expired" >&2', 'echo "run login" >&2', "exit 3"), "expired run login"),
+        (("exit 3",), "exec: process returned 3"),
+        (("echo hello",), "failed to decode process output"),
+        ((f"echo '{CREDENTIAL.replace('token', 'word')}'",), "missing token or clientCertificateData"),
+    ],
+    ids=["complains", "fails in silence", "gives no JSON", "gives no credential"],
+)
+async def test_a_plugin_that_fails_is_told_with_its_command_and_its_complaint(
+    lines: tuple[str, ...], complaint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = plugin(tmp_path / "login", *lines)
+    path = kubeconfig(tmp_path / "config", "here", current="here", user=user)
+    with pytest.raises(InvalidInput) as raised:
+        await load_access(path)
+    told = str(raised.value)
+    assert f"context 'here' of {path} gets its credentials by the command '{tmp_path}/login', which failed" in told
+    assert complaint in told
+    assert "b'" not in told
+    assert caplog.records == []
+
+
+async def test_a_plugin_that_is_not_installed_is_told(tmp_path: Path) -> None:
+    user = plugin(tmp_path / "login")
+    (tmp_path / "login").unlink()
+    with pytest.raises(InvalidInput, match="No such file or directory"):
+        await load_access(kubeconfig(tmp_path / "config", "here", current="here", user=user))
+
+
+async def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
+    user = {"client-certificate": "gone.crt", "client-key": "gone.key"}
+    path = kubeconfig(tmp_path / "config", "here", current="here", server="https://127.0.0.1:1", user=user)
+    with pytest.raises(InvalidInput, match=f"context 'here' of {path} cannot be used .*gone.crt"):
+        await load_access(path)
