@@ -12,8 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -24,6 +23,7 @@ import msgspec
 from cluster import metrics, wire
 from cluster.client import ApiClient
 from cluster.decoding import Decoding
+from cluster.freshness import SILENT_SECONDS, Freshness
 from cluster.troubles import Troubles
 from cluster.watching import (
     LONGEST_BACKOFF_SECONDS,
@@ -37,15 +37,6 @@ from cluster.watching import (
 from model.errors import ApiError, ConnectionFailed, Expired, StokerError
 
 log = logging.getLogger(__name__)
-
-SILENT_SECONDS: Final = 150.0
-"""A watch that brings no event or bookmark for so long (the server sends one about once a minute) counts as dead."""
-
-BROKEN_SECONDS: Final = 30.0
-"""A broken watch that could not be resumed or relisted for so long makes the copy stale."""
-
-RESUMED_SECONDS: Final = 2.0
-"""A watch that is open for so long counts as resumed, though it has brought nothing: that may take a minute."""
 
 WATCH_SECONDS: Final = (300, 600)
 """The server ends a watch after a time drawn from this range, so that reconnects spread."""
@@ -104,42 +95,28 @@ class Reflector(Generic[T]):
         self.synced = asyncio.Event()
         self._client = client
         self._listener = listener
-        self._clock = clock
         self._sleep = sleep
-        self._troubles = troubles or Troubles(clock=clock)
-        self._name = f"watch of {resource.name}"
+        self._freshness = Freshness(
+            resource.name, troubles or Troubles(clock=clock), clock, silence_tells=resource.has_bookmarks
+        )
         self._decoding = Decoding(resource.name, resource.kind)
         self._version = ""
         self._streams_lists = True
         self._seen: set[str] | None = None
         self._changes = 0
         self._failures = 0
-        self._last_event = clock()
-        self._closed_at = clock()
-        self._away_seconds = 0.0
-        """For how long since the last event no watch was open: that is no silence of a watch."""
-
-        self._broken_since: float | None = None
-        self._opened_at: float | None = None
-        """When the watch that is open now was resumed."""
-
         self.refusal: ApiError | None = None
         """Why the server will not let us follow, where trying again is of no use: no rights, or no such resource."""
         self._told = 0
         self._changed = metrics.CHANGES.labels(resource.name)
         metrics.OBJECTS.labels(resource.name).set_function(lambda: len(self.objects))
-        metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._clock() - self._last_event)
+        metrics.LAST_EVENT_AGE.labels(resource.name).set_function(lambda: self._freshness.silent_seconds)
 
     def complaint(self) -> str | None:
         """Why the copy cannot be relied on, or None: not synced, broken for too long, or silent for too long."""
         if not self.synced.is_set():
             return f"{self.resource.name}: not synced yet" + (f" ({self.refusal})" if self.refusal else "")
-        now = self._clock()
-        if self._broken_since is not None and not self._is_resumed() and now - self._broken_since > BROKEN_SECONDS:
-            return f"{self.resource.name}: stale, the watch has been broken for {now - self._broken_since:.0f} s"
-        if self.resource.has_bookmarks and now - self._last_event - self._away_seconds > SILENT_SECONDS:
-            return f"{self.resource.name}: stale, no event for {now - self._last_event:.0f} s"
-        return None
+        return self._freshness.complaint()
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
@@ -148,7 +125,7 @@ class Reflector(Generic[T]):
             before = self._changes
             reason = await self._try_to_follow()
             metrics.WATCH_RESTARTS.labels(self.resource.name, reason).inc()
-            if self._changes > before or self._is_resumed():
+            if self._changes > before or self._freshness.is_resumed():
                 self._failures = 0
             if reason != "ended":
                 self._failures += 1
@@ -156,20 +133,19 @@ class Reflector(Generic[T]):
 
     async def _try_to_follow(self) -> str:
         """Follow until the watch is over, and say in a word why it is."""
-        self._opened_at = None
+        self._freshness.forget()
         try:
             await self._follow()
         except Expired as error:
             log.info("%s", error)
             if self._seen is not None:
-                self._break_off()
+                self._freshness.broken()
             else:
                 self._failures = 0  # a server that can tell how old a version is can be asked for a list at once
             self._version = ""
             return "expired"
         except StokerError as error:
-            self._break_off()
-            self._troubles.failed(self._name, error)
+            self._freshness.broken(error)
             if not isinstance(error, ApiError):
                 return "broken"
             self.refusal = error if error.status in FINAL_REFUSALS else None
@@ -177,27 +153,11 @@ class Reflector(Generic[T]):
         except Exception:
             # A mistake of ours must not end the watch in silence: start over from a list, and let it be seen.
             self._version = ""
-            self._break_off()
+            self._freshness.broken()
             log.exception("watch of %s failed", self.resource.name)
             return "failed"
-        self._mend_if_resumed()
+        self._freshness.look()
         return "ended"
-
-    def _break_off(self) -> None:
-        """Since now, unless it was broken before: a watch that breaks as soon as it is open was not resumed."""
-        if self._broken_since is None or self._is_resumed():
-            self._broken_since = self._clock()
-
-    def _mend_if_resumed(self) -> None:
-        if self._broken_since is not None and self._is_resumed():
-            self._mend()
-
-    def _mend(self) -> None:
-        self._broken_since = None
-        self._troubles.over(self._name)
-
-    def _is_resumed(self) -> bool:
-        return self._opened_at is not None and self._clock() - self._opened_at >= RESUMED_SECONDS
 
     async def _follow(self) -> None:
         if self._version:
@@ -243,7 +203,7 @@ class Reflector(Generic[T]):
         for key in [key for key in self.objects if key not in seen]:
             self._remove(key)
         self._progress(version)
-        self._mend()
+        self._freshness.whole()
         self._report_told()
         self.synced.set()
 
@@ -258,23 +218,11 @@ class Reflector(Generic[T]):
         count = 0
         longest_silence = SILENT_SECONDS if self.resource.has_bookmarks else WATCH_SECONDS[1] + SILENT_SECONDS
         async with self._client.stream(self.resource.path, query, longest_silence) as content:
-            with self._open():
+            with self._freshness.open(resumed=self._seen is None):
                 async for batch in batches(content.iter_any()):
                     count += await self._apply(batch)
         if (count == 0 and self.resource.has_bookmarks) or self._seen is not None:
             raise ConnectionFailed(f"{self.resource.name}: the watch ended before it brought what it was asked for")
-
-    @contextmanager
-    def _open(self) -> Iterator[None]:
-        """A watch that is resumed and has nothing to bring is told of all the same, and soon."""
-        self._opened_at = self._clock() if self._seen is None else None
-        self._away_seconds += self._clock() - self._closed_at
-        timer = asyncio.get_running_loop().call_later(1.1 * RESUMED_SECONDS, self._mend_if_resumed)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._closed_at = self._clock()
 
     async def _apply(self, batch: bytes) -> int:
         """Apply these lines, and say how many there were."""
@@ -370,11 +318,7 @@ class Reflector(Generic[T]):
         self._version = version or self._version
 
     def _heard(self) -> None:
-        """A list that is not whole yet says nothing about how fresh the copy is, and a watch that breaks again and
-        again is whole again when it stays open, however much it brings before.
-        """
-        if self._seen is not None:
-            return
-        self._last_event, self._away_seconds = self._clock(), 0.0
-        self._changes += 1
-        self._mend_if_resumed()
+        """A list that is not whole yet says nothing about how fresh the copy is."""
+        if self._seen is None:
+            self._freshness.heard()
+            self._changes += 1

@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, Final
 
 from benchmarks.faults.findings import Finding
-from cluster.reflector import BROKEN_SECONDS
+from cluster.freshness import BROKEN_SECONDS
 
 SLACK_SECONDS: Final = 5.0
 """Beside the time after which a broken watch is told: what is broken is noticed a moment later."""

@@ -23,7 +23,7 @@ from benchmarks.installation import Installation
 from cluster.access import load_access
 from cluster.client import ApiClient
 from cluster.clock import Clock
-from cluster.reflector import BROKEN_SECONDS
+from cluster.freshness import BROKEN_SECONDS
 from cluster.snapshot import Snapshot
 from lab.stage import eventually
 from model.errors import LabError

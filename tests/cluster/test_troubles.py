@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from cluster import reflector
+from cluster import freshness
 from cluster.troubles import REPEAT_SECONDS, Troubles
 from model.errors import ApiError, ConnectionFailed
 from tests.cluster.scripted import following, listed, refusal, stream
@@ -124,7 +124,7 @@ async def test_a_reflector_tells_of_its_first_failure_and_of_its_recovery(caplog
 async def test_a_watch_that_is_resumed_and_brings_nothing_has_recovered(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reflector, "RESUMED_SECONDS", 0.0)  # the clock of these tests stands still
+    monkeypatch.setattr(freshness, "RESUMED_SECONDS", 0.0)  # the clock of these tests stands still
     async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
         await state.until(lambda: "accepted again" in caplog.text)
         assert (state.told, len(state.queries)) == (["a appeared"], 3)
