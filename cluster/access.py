@@ -6,6 +6,7 @@ The import costs over a second and 65 MiB, so it happens inside `load_access`, i
 from __future__ import annotations
 
 import ast
+import asyncio
 import logging
 import os
 import re
@@ -65,13 +66,28 @@ async def _load(choice: Choice, configuration: Any) -> None:
     """InvalidInput where the plugin fails that gives the credentials: the library says so in its log, and goes on."""
     from kubernetes.aio import config
 
+    paths = os.pathsep.join(choice.paths)
     with _overheard(logging.getLogger(config.load_kube_config.__module__)) as complaints:
-        await config.load_kube_config(os.pathsep.join(choice.paths), choice.context, client_configuration=configuration)
+        loader = await config.load_kube_config(paths, choice.context, client_configuration=configuration)
     if complaints:
         raise InvalidInput(
             f"no access to a cluster: {choice} gets its credentials by the command {choice.plugin!r}, which failed "
             f"({'; '.join(complaints)}); run it by hand"
         )
+    if hasattr(loader, "exec_plugin_expiry"):
+        configuration.refresh_api_key_hook = _renewal(loader)
+
+
+def _renewal(loader: Any) -> Callable[[Any], Awaitable[None]]:
+    """Asks the plugin again when its token runs out; where it fails the library logs that, and the old one stays."""
+    one_at_a_time = asyncio.Lock()
+
+    async def renew(configuration: Any) -> None:
+        async with one_at_a_time:
+            await loader.load_from_exec_plugin()
+        configuration.api_key["BearerToken"] = loader.token
+
+    return renew
 
 
 @contextmanager
