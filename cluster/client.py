@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -20,6 +21,10 @@ T = TypeVar("T")
 USER_AGENT: Final = "stoker"
 REQUEST_SECONDS: Final = 30.0
 CONNECTIONS: Final = 64
+
+KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+"""Seconds without a byte, seconds between questions, and unanswered ones until a connection counts as broken. A server
+that vanished with its machine sends no end of a watch, and an idle watch would wait for one for minutes."""
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
@@ -47,7 +52,7 @@ class ApiClient:
     def __init__(self, access: Access, *, connections: int = CONNECTIONS) -> None:
         self._access = access
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=access.ssl_context),
+            connector=aiohttp.TCPConnector(limit=connections, ssl=access.ssl_context, socket_factory=_kept_alive),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=5),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -144,6 +149,15 @@ class ApiClient:
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             what = str(error) or type(error).__name__
             raise ConnectionFailed(f"{method} {path}: no answer from {self._access.server} ({what})") from error
+
+
+def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made
 
 
 def _decoded(body: bytes, path: str, kind: Any) -> Any:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+from typing import Any
 
 import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
 from cluster import client, reflector
+from cluster.freshness import BROKEN_SECONDS
 from cluster.snapshot import LEASES, NAMESPACES, PROFILES, RUNTIME_CLASSES
 from cluster.watching import FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS, SHORT_BACKOFF_SECONDS, backoff
 from tests.cluster.scripted import (
@@ -471,3 +474,21 @@ async def test_an_event_that_comes_twice_in_a_row_changes_nothing() -> None:
         await state.until(lambda: state.told[-1:] == ["b gone"])
         assert state.told == ["a appeared", "b appeared", "a changed", "b gone"]
         assert len(state.queries) == 1
+
+
+async def test_a_connection_is_questioned_when_it_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is gone with its machine sends nothing, not even an end."""
+    made: list[socket.socket] = []
+
+    class Remembered(socket.socket):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            if not more:  # those that are accepted are made of a file's number
+                made.append(self)
+
+    monkeypatch.setattr("cluster.client.socket.socket", Remembered)
+    async with following(listed(5, "a")) as state:
+        await state.until(lambda: state.names == ["a"])
+        [connection] = [item for item in made if not item.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= BROKEN_SECONDS
