@@ -161,6 +161,6 @@ def _smallest_bytes(images: Sequence[NodeImage]) -> int:
     return min(filter(None, [image.believed_bytes for image in images]), default=LARGEST_IMAGE_BYTES)
 
 
-def _kata_labelled(metadata: wire.Metadata, clock: Clock) -> float | None:
+def _kata_labelled(metadata: wire.NodeMetadata, clock: Clock) -> float | None:
     times = [clock.instant(entry.time) for entry in metadata.managed_fields if entry.owns_kata_label]
     return max((instant for instant in times if instant is not None), default=None)

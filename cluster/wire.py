@@ -7,7 +7,7 @@ be decoded whole can still be known by its name (`bare`), with everything about 
 from __future__ import annotations
 
 import sys
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
@@ -59,15 +59,14 @@ class Metadata(_Wire):
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     owner_references: tuple[OwnerReference, ...] = ()
-    managed_fields: tuple[ManagedFields, ...] = ()
 
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
-    def outline(self) -> Metadata:
+    def outline(self) -> Self:
         """Which object it was by its name, in which version."""
-        return Metadata(
+        return type(self)(
             self.name,
             sys.intern(self.namespace),
             resource_version=self.resource_version,
@@ -78,6 +77,12 @@ class Metadata(_Wire):
 
 _NONE: dict[str, str] = {}
 """Shared by all outlines; never written to."""
+
+
+class NodeMetadata(Metadata):
+    """Managers' fields are asked for on nodes only; on pods they are half of the JSON, and skipped."""
+
+    managed_fields: tuple[ManagedFields, ...] = ()
 
 
 class Object(_Wire):
@@ -132,6 +137,7 @@ class NodeSpec(_Wire):
 
 
 class Node(Object):
+    metadata: NodeMetadata
     spec: NodeSpec = msgspec.field(default_factory=NodeSpec)
     status: NodeStatus = msgspec.field(default_factory=NodeStatus)
 
@@ -384,12 +390,16 @@ class Status(_Wire):
     code: int = 0
 
 
-_OBJECT = msgspec.json.Decoder(Object)
+class _Bare(_Wire):
+    """Any object, even its metadata unread."""
+
+    metadata: msgspec.Raw
 
 
 def bare(raw: msgspec.Raw | bytes, kind: type[T]) -> T:
     """The object with its metadata alone; raises msgspec.ValidationError where even that is unreadable or nameless."""
-    metadata = _OBJECT.decode(raw).metadata
+    [kind_of_metadata] = [field.type for field in msgspec.structs.fields(kind) if field.name == "metadata"]
+    metadata = msgspec.json.decode(msgspec.json.decode(raw, type=_Bare).metadata, type=kind_of_metadata)
     if not metadata.name:
         raise msgspec.ValidationError("the object has no name")
     return kind(metadata=metadata)

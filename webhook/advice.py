@@ -26,20 +26,21 @@ class Advice:
 def advise(pod: Pod, profile: TenantProfile) -> tuple[Advice, ...]:
     """Each kind at most once, for the first container it concerns."""
     found: list[Advice] = []
-    if not pod.is_of_daemon_set and not pod.spec.node_name and conflicts_with_architecture(pod, profile.spec):
+    if conflicts_with_architecture(pod, profile.spec) and not pod.spec.node_name and not pod.is_of_daemon_set:
         wanted = profile.spec.architecture.preferred[:_MAX_NAME]
         found.append(Advice("architecture", f"the pod rules out {wanted}, which its profile requires"))
     if _runtime_class(pod, profile).startswith(KATA_PREFIX):
         found.extend(_beyond_kata(pod))
-    if not pod.is_of_daemon_set and is_peer_pod(pod, profile.spec):
+    if is_peer_pod(pod, profile.spec) and not pod.is_of_daemon_set:
         found.extend(_beyond_peer_pods(pod))
     return tuple(found)
 
 
 def _runtime_class(pod: Pod, profile: TenantProfile) -> str:
     """The class the pod ends up with."""
-    filled_in = None if pod.is_of_daemon_set else profile.spec.runtime_class_name
-    return pod.spec.runtime_class_name or filled_in or ""
+    if pod.spec.runtime_class_name:
+        return pod.spec.runtime_class_name
+    return "" if pod.is_of_daemon_set else profile.spec.runtime_class_name or ""
 
 
 def _beyond_kata(pod: Pod) -> list[Advice]:

@@ -52,9 +52,9 @@ def wrong_runtime_class(pod: Pod, profile: TenantProfile) -> str | None:
     plugin has already added for the pod's own class; saying no is the honest form.
     """
     wanted, named = profile.spec.runtime_class_name, pod.spec.runtime_class_name
-    if profile.spec.runtime_class_policy != "Enforce" or pod.is_mirror or pod.is_of_daemon_set:
-        return None
     if not named or named == wanted:
+        return None
+    if profile.spec.runtime_class_policy != "Enforce" or pod.is_mirror or pod.is_of_daemon_set:
         return None
     return (
         f"the pod names runtimeClassName {named!r}, but TenantProfile {profile.name!r} enforces {wanted!r}; "
