@@ -5,16 +5,17 @@ simulation's own physics make them (contention, queues of pulls, images that ano
 small, and no node takes more pods than it has resources for. Waiting for the binding counts as the lab counts seconds
 in the scheduler's queue, in wall seconds; nothing else of a control plane costs any time. The search starts from the
 least assignment without interactions (exact, see assignment.py), from the same with an estimate of contention, from
-pods placed one by one, and from what the trials themselves did, and moves and exchanges single pods as long as that
-helps. So it is never worse than a trial, and `least_mean_seconds`, a bound that no placement can beat, says how far
-from the least it can be: there pods do not hinder each other, and a missing image is there as soon as the quickest pull
-could have brought it.
+pods placed one by one, and from what the trials themselves did, and from each of them moves up to three pods at a time
+as long as that helps their sum: one leaves though it gains nothing, if the others gain more. So it is never worse than
+a trial, and `least_mean_seconds`, a bound that no placement can beat, says how far from the least it can be: there pods
+do not hinder each other, and a missing image is there as soon as the quickest pull could have brought it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 
 from lab.scenarios.assignment import assign
@@ -60,9 +61,13 @@ class Omniscience:
         slots = [machine.slots for machine in self._machines]
         relaxed = assign(self._least, slots)
         congested = assign(self._least, slots, self._congestion)
-        starts = (*map(self._at_once, (relaxed, congested)), self._one_by_one(), *self._understood(hints))
-        best = min(starts, key=self._total)
-        self._improve(best)
+        forwards = range(len(self._pods))
+        placed = map(self._one_by_one, (forwards, reversed(forwards)))
+        found = sorted((*map(self._at_once, (relaxed, congested)), *placed, *self._understood(hints)), key=self._total)
+        enough = len(self._known) + EVALUATIONS
+        for places in found:
+            self._improve(places, enough)
+        best = min(found, key=self._total)
         bound = [self._least[pod][node] for pod, node in enumerate(relaxed) if node is not None]
         seconds = self._seconds(best)
         return Placement(
@@ -75,14 +80,15 @@ class Omniscience:
         """Bound on these nodes at the best of the moments that come into question."""
         return [None if node is None else (node, self._moments(pod, node)[0]) for pod, node in enumerate(nodes)]
 
-    def _one_by_one(self) -> Places:
-        """Each pod where it adds the least beside those before it, so that it may profit from what they pull.
+    def _one_by_one(self, order: Iterable[int]) -> Places:
+        """Each pod, in that order, where it adds the least beside those before it, to profit from what they pull.
 
         Among equals where there is most room, for those after it.
         """
         nodes: dict[int, dict[int, float]] = {number: {} for number in range(len(self._machines))}
-        places: Places = []
-        for pod, least in enumerate(self._least):
+        places: Places = [None] * len(self._pods)
+        for pod in order:
+            least = self._least[pod]
             spot, added = None, inf
             for node in sorted(nodes, key=lambda node: (least[node], -self._machines[node].slots)):
                 if least[node] >= added - _EPSILON:
@@ -93,7 +99,7 @@ class Omniscience:
                         spot, added = (node, moment), more
             if spot is not None:
                 nodes[spot[0]][pod] = spot[1]
-            places.append(spot)
+            places[pod] = spot
         return places
 
     def _moments(self, pod: int, node: int) -> list[float]:
@@ -157,14 +163,14 @@ class Omniscience:
     def _counted(self, pod: int, bound: float, start: Start) -> float:
         return (bound - self._pods[pod].arrival) / self._speed + start.ready - bound
 
-    def _improve(self, places: Places) -> None:
-        """Move and exchange pods while that helps and evaluations are left; changes `places`."""
+    def _improve(self, places: Places, enough: int) -> None:
+        """Move pods while that helps and fewer evaluations than `enough` were made; changes `places`."""
         nodes = self._by_node(places)
-        began, helped = len(self._known), True
+        helped = True
         while helped:
             helped = False
             for pod in sorted(range(len(places)), key=lambda pod: self._excess(pod, places, nodes), reverse=True):
-                if len(self._known) - began > EVALUATIONS:
+                if len(self._known) > enough:
                     return
                 helped = self._improve_pod(pod, places, nodes) or helped
 
@@ -176,57 +182,54 @@ class Omniscience:
         here = places[pod]
         if here is None:
             return False
-        now = self._on(here[0], nodes[here[0]])[pod]
         for node in sorted(range(len(self._machines)), key=lambda node: self._least[pod][node]):
-            if self._least[pod][node] >= now - _EPSILON:
-                return False
-            for moment in self._moments(pod, node):
-                if (node, moment) != here and self._changed(pod, here, (node, moment), places, nodes):
-                    return True
-            if self._joined(pod, here, node, places, nodes):
+            ways = [self._moves(pod, here[0], node, nodes)]
+            if node != here[0] and self._pulls(pod, node):
+                ways.append(self._joins(pod, here[0], node, nodes))
+            if any(self._made(moves, places, nodes) for moves in chain(*ways)):
                 return True
         return False
 
-    def _joined(self, pod: int, here: Spot, node: int, places: Places, nodes: dict[int, dict[int, float]]) -> bool:
-        """Bring the pod and another one together on a machine where one of them pulls for both, if that helps."""
-        machine, wanted = self._machines[node], self._pods[pod]
-        is_full = len(nodes[node].keys() | {pod}) >= machine.slots
-        if is_full or {wanted.init.image, wanted.main.image} <= machine.images:
+    def _moves(self, pod: int, here: int, there: int, nodes: dict[int, dict[int, float]]) -> Iterator[dict[int, Spot]]:
+        """The pod alone, or another takes its place: one from there or, if there is no other place, from anywhere."""
+        is_full = len(nodes[here]) >= self._machines[here].slots
+        others = [other for node, pods in nodes.items() if node == there or is_full for other in pods if node != here]
+        for moment in self._moments(pod, there):
+            yield {pod: (there, moment)}
+            for other in others if there != here else ():
+                yield {pod: (there, moment), other: self._first(other, here)}
+
+    def _joins(self, pod: int, here: int, there: int, nodes: dict[int, dict[int, float]]) -> Iterator[dict[int, Spot]]:
+        """The pod and another one together, so that one of them pulls for both; one from there may take its place."""
+        for node, pods in nodes.items():
+            for other in pods if node != there else ():
+                if other != pod:
+                    both = {mover: self._first(mover, there) for mover in (pod, other)}
+                    yield both
+                    for third in nodes[there]:
+                        yield {**both, third: self._first(third, here)}
+
+    def _pulls(self, pod: int, node: int) -> bool:
+        return not {self._pods[pod].init.image, self._pods[pod].main.image} <= self._machines[node].images
+
+    def _first(self, pod: int, node: int) -> Spot:
+        return node, self._moments(pod, node)[0]
+
+    def _made(self, moves: Mapping[int, Spot], places: Places, nodes: dict[int, dict[int, float]]) -> bool:
+        """Make these moves if there is room and they help."""
+        touched = {spot[0] for pod in moves for spot in (places[pod], moves[pod]) if spot is not None}
+        after = {node: {pod: at for pod, at in nodes[node].items() if pod not in moves} for node in touched}
+        for pod, (node, at) in moves.items():
+            after[node][pod] = at
+        now = self._sum({node: nodes[node] for node in touched}) - _EPSILON
+        least = sum(self._least[pod][node] for node, pods in after.items() for pod in pods)
+        is_overfull = any(len(pods) > self._machines[node].slots for node, pods in after.items())
+        if is_overfull or least >= now or self._sum(after) >= now:
             return False
-        for other, spot in enumerate(places):
-            if other == pod or spot is None or spot[0] == node:
-                continue
-            before = {number: nodes[number] for number in {here[0], spot[0], node}}
-            after = {
-                number: {key: at for key, at in pods.items() if key not in {pod, other}}
-                for number, pods in before.items()
-            }
-            for mover in (pod, other):
-                after[node][mover] = self._moments(mover, node)[0]
-            if self._sum(after) < self._sum(before) - _EPSILON:
-                nodes.update(after)
-                for mover in (pod, other):
-                    places[mover] = node, after[node][mover]
-                return True
-        return False
-
-    def _changed(self, pod: int, here: Spot, there: Spot, places: Places, nodes: dict[int, dict[int, float]]) -> bool:
-        """Move the pod, or exchange it with one that stands in its way, if that helps."""
-        full = here[0] != there[0] and len(nodes[there[0]]) >= self._machines[there[0]].slots
-        before = {node: nodes[node] for node in {here[0], there[0]}}
-        for other in sorted(nodes[there[0]]) if full else (None,):
-            after = {node: {key: at for key, at in pods.items() if key != pod} for node, pods in before.items()}
-            after[there[0]][pod] = there[1]
-            if other is not None:
-                del after[there[0]][other]
-                after[here[0]][other] = self._moments(other, here[0])[0]
-            if self._sum(after) < self._sum(before) - _EPSILON:
-                nodes.update(after)
-                places[pod] = there
-                if other is not None:
-                    places[other] = here[0], after[here[0]][other]
-                return True
-        return False
+        nodes.update(after)
+        for pod, spot in moves.items():
+            places[pod] = spot
+        return True
 
     def _sum(self, nodes: Mapping[int, Mapping[int, float]]) -> float:
         return sum(sum(self._on(node, pods).values()) for node, pods in nodes.items())

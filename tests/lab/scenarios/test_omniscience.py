@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from lab.constants import load_constants
@@ -42,7 +42,44 @@ def mean_seconds(machines: Sequence[Machine], pods: Sequence[Candidate], places:
     return found / len(pods)
 
 
+STALLS = ((2.0, 19.0),)
+OUTAGES = ((2.0, 6.0),)
+
+ONE_LEAVES_FOR_THE_GOOD_OF_THE_OTHERS = (
+    [
+        machine(architecture="arm64", disk_factor=1.25, images=BARE, slots=3, opens=30.0, stalls=STALLS),
+        machine(disk_factor=1.25, slots=1, stalls=STALLS),
+        machine(slots=3, outages=OUTAGES, stalls=STALLS),
+    ],
+    [0.0, 0.0, 40.0],
+)
+TWO_CHANGE_PLACES_WHERE_THERE_IS_ROOM = (
+    [machine(architecture="arm64", slots=3), machine(images=BARE, slots=2, outages=OUTAGES)],
+    [0.0, 0.0, 25.0, 60.0],
+)
+TWO_JOIN_AND_A_THIRD_TAKES_A_PLACE = (
+    [
+        machine(slots=2, stalls=STALLS),
+        machine(images=BARE, slots=1, outages=OUTAGES),
+        machine(disk_factor=1.25, images=BARE, slots=2, outages=OUTAGES, stalls=STALLS),
+    ],
+    [20.0, 20.0, 30.0, 55.706],
+)
+ONE_LEAVES_AND_ONE_FROM_A_THIRD_MACHINE_TAKES_ITS_PLACE = (
+    [
+        machine(slots=2, opens=30.0),
+        machine(architecture="arm64", disk_factor=1.25, slots=2, opens=30.0),
+        machine(architecture="arm64", disk_factor=1.25, images=BARE, slots=3, outages=OUTAGES),
+    ],
+    [0.0, 0.0, 20.0, 20.0],
+)
+
+
 @settings(max_examples=60, deadline=None)
+@example(*ONE_LEAVES_FOR_THE_GOOD_OF_THE_OTHERS)
+@example(*TWO_CHANGE_PLACES_WHERE_THERE_IS_ROOM)
+@example(*TWO_JOIN_AND_A_THIRD_TAKES_A_PLACE)
+@example(*ONE_LEAVES_AND_ONE_FROM_A_THIRD_MACHINE_TAKES_ITS_PLACE)
 @given(
     nodes=some.lists(MACHINES, min_size=2, max_size=3),
     moments=some.lists(some.floats(0, 60), min_size=1, max_size=4).map(sorted),
