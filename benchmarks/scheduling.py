@@ -24,13 +24,17 @@ from benchmarks.report import Bench, Comparison, middle
 from benchmarks.setting import Setting
 from cluster.access import load_access
 from cluster.client import ApiClient
+from lab.stage import eventually
 from lab.toolchain import find_or_build
+from lab.workload import TENANT_NAMESPACE
 from manifests.loader import load
 
 PODS: Final = {"sample": 300, "every_node": 100}
 """At a hundred and at twenty pods a second, some seconds each."""
 
 SETTLE_SECONDS: Final = 2.0
+TOLD_SECONDS: Final = 60.0
+EVENTS: Final = f"/api/v1/namespaces/{TENANT_NAMESPACE}/events"
 SIDES: Final = ("ours", "theirs")
 GATE: Final = "bench.stoker.dev/start"
 
@@ -70,9 +74,12 @@ class _Bursts:
     sampling: str
 
     async def run(self, side: str) -> float:
-        """Pods per second, from the first gate opened to the last binding seen."""
+        """Pods per second, from the first gate opened to the last binding seen.
+
+        Stoker's events about them come when the scheduler asks no more. The other side's round begins after those.
+        """
         await asyncio.sleep(SETTLE_SECONDS)
-        client, count = self.installation.client, PODS[self.sampling]
+        client, count, told = self.installation.client, PODS[self.sampling], await self._told()
         call = Call(GATE, _profile(side, self.sampling))
         kubeconfig = await self.installation.kubeconfig(ASKER)
         async with (
@@ -80,8 +87,17 @@ class _Bursts:
             ApiClient(await load_access(kubeconfig)) as opener,
         ):
             _, (bindings, seconds) = await asyncio.gather(burst.open_gates(opener), burst.all_bound())
+            if side == "ours":
+                await eventually(lambda: self._have_been_told(told + count), "events are missing", TOLD_SECONDS)
         self.setting.tell(f"{call.scheduler}: {len(bindings) / seconds:.1f} pods/s")
         return len(bindings) / seconds
+
+    async def _have_been_told(self, count: int) -> bool:
+        return await self._told() >= count
+
+    async def _told(self) -> int:
+        events = await self.installation.client.get(EVENTS, fieldSelector="reason=Forecast")
+        return len(events["items"])
 
 
 def _profile(side: str, sampling: str) -> str:

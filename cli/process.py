@@ -174,7 +174,7 @@ class ServingProcess:
         from extender.app import build_app
         from extender.scheduling import Scheduling
 
-        recorder = EventRecorder(self._client, "stoker-extender")
+        recorder = EventRecorder(self._client, "stoker-extender", is_busy=lambda: scheduling.is_asked)
         self._background(recorder.run(), "events")
         snapshot, clock = self._snapshot, self._snapshot.clock
         scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit)

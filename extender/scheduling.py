@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 SLICE: Final = 20
 """Nodes whose changes are taken in before others get the event loop: about a millisecond's work."""
+
+ASKED_SECONDS: Final = 0.5
+"""A scheduler that asked so lately has more pods to place."""
 
 ANSWERED_SECONDS: Final = 30.0
 ANSWERS_REMEMBERED: Final = 10_000
@@ -83,6 +87,7 @@ class Scheduling:
         self._fleet = fleet
         self._clock = clock
         self._emit = emit
+        self._asked_at = -math.inf
         self._change = asyncio.Event()
         self._roster = Roster(fleet, self._departed)
         self._outlooks = Outlooks(self._roster, fleet)
@@ -90,6 +95,11 @@ class Scheduling:
         self._answers: TTLCache[str, _Answer] = TTLCache(ANSWERS_REMEMBERED, ANSWERED_SECONDS, timer=wall)
         fleet.on_binding(self._bound)
         fleet.on_change(self._change.set)
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a scheduler is at work, whose bindings matter more to the API server than events do."""
+        return self._wall() - self._asked_at < ASKED_SECONDS
 
     async def keep_up(self) -> None:
         """Take in changes as they come, in slices, so that a request finds few of them left even after a burst."""
@@ -108,6 +118,7 @@ class Scheduling:
 
     def filter(self, pod: wire.Pod, asked: AskedNodes) -> dict[str, str]:
         """The nodes that can never run the pod, with reasons; none while the snapshot cannot be relied on."""
+        self._asked_at = self._wall()
         profile, basis = self._profile_of(pod)
         refused: dict[str, str] = {}
         if profile is not None:
@@ -118,6 +129,7 @@ class Scheduling:
 
     def prioritize(self, pod: wire.Pod, asked: AskedNodes) -> bytes:
         """The answer with a score for every node asked about; a start is expected on the best of them."""
+        self._asked_at = self._wall()
         profile, basis = self._profile_of(pod)
         if profile is None:
             metrics.ANSWERS.labels("prioritize", basis).inc()

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cluster import wire
-from extender.scheduling import SLICE
+from extender.scheduling import ASKED_SECONDS, SLICE
 from model.names import FORECAST_ANNOTATION
 from model.nodes import NodeFacts
 from model.pods import needs
@@ -251,3 +251,15 @@ async def test_the_nodes_that_were_known_before_are_taken_in_without_a_request_o
     monkeypatch.setattr(world.fleet, "node", looks.append)
     world.scores(tenant_pod(), "n1")
     assert looks == []
+
+
+def test_a_scheduler_is_at_work_for_a_moment_after_each_question() -> None:
+    world = World()
+    world.add("warm")
+    assert not world.scheduling.is_asked
+    world.scores(tenant_pod(), "warm")
+    assert world.scheduling.is_asked
+    world.wall += ASKED_SECONDS
+    assert not world.scheduling.is_asked
+    world.refused(tenant_pod(), "warm")
+    assert world.scheduling.is_asked
