@@ -31,11 +31,13 @@ def leaf(
 
 
 def foreign(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *extensions: x509.ExtensionType
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey,
+    *extensions: x509.ExtensionType,
+    name: str = "somebody-elses-ca",
 ) -> CertificateAuthority:
     """An authority that somebody else made, with these extensions."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody-elses-ca")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + CA_LIFETIME)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, NOW, NOW + CA_LIFETIME)
     for extension in extensions:
         is_critical = not isinstance(extension, x509.SubjectKeyIdentifier)
         builder = builder.add_extension(extension, critical=is_critical)

@@ -71,6 +71,11 @@ def test_its_leaf_is_not_signed_again_before_its_time(ca: CertificateAuthority) 
     assert is_due(leaf(authority()), ca.pair.certificate, NOW + timedelta(minutes=1))
 
 
+def test_its_leaf_is_signed_again_where_it_was_reissued_under_its_key_with_another_name() -> None:
+    reissued = foreign(P384, IS_CA, name="renamed-ca")
+    assert is_due(leaf(foreign(P384, IS_CA)), reissued.pair.certificate, NOW + timedelta(minutes=1))
+
+
 @pytest.mark.parametrize(("complaint", "ca"), REFUSED.items())
 def test_one_that_cannot_sign_is_refused_with_its_place_and_a_remedy(complaint: str, ca: CertificateAuthority) -> None:
     with pytest.raises(CertificateError, match=complaint) as caught:
