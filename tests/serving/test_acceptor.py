@@ -83,13 +83,11 @@ def failed(reason: str) -> float:
 
 
 async def is_served(server: Server, context: ssl.SSLContext | None = None) -> bool:
-    """Whether an honest client gets its answer."""
-    try:
+    """Whether an honest client gets its answer; OSError or TimeoutError where it is not let in."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
         reader, writer = await server.connect(context)
-    except OSError:
-        return False
-    writer.write(GET)
-    _, body = await read_answer(reader)
+        writer.write(GET)
+        _, body = await read_answer(reader)
     writer.close()
     return body == b"done\n"
 
