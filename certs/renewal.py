@@ -26,6 +26,8 @@ def is_due(leaf: KeyPair | None, authority: x509.Certificate, now: datetime) -> 
 
 
 def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """By key, not by name: every authority of ours has the same name."""
+    """By key, since every authority of ours has the same name; and by name: a CA may be reissued under its key."""
+    if certificate.issuer != authority.subject:
+        return False
     issuer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
     return issuer.key_identifier == key_identifier(authority)

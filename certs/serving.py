@@ -79,7 +79,9 @@ def _handing_over(current: Callable[[], ssl.SSLContext | None]) -> ssl.SSLContex
         return None
 
     context = _server_context()
-    context.verify_mode = ssl.CERT_REQUIRED  # OpenSSL asks the first context for this, and the second for the trust
+    # OpenSSL asks the first context for these two, and the second for the trust.
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate CA may be trusted without its root
     # A resumed session would let in a client whose authority is trusted no more.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0

@@ -41,12 +41,13 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def refuses_another(self) -> bool:
-        """Whether there are as many as there may be; then it counts as refused."""
-        if len(self._open) < self._most:
-            return False
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many as there may be: another one costs one."""
+        return len(self._open) >= self._most
+
+    def count_refusal(self) -> None:
         metrics.CONNECTIONS_REFUSED.labels(self.listener).inc()
-        return True
 
     def add(self, connection: Connection) -> None:
         self._open.add(connection)

@@ -30,8 +30,13 @@ REFUSED: Final = Counter(
 )
 CONNECTIONS_REFUSED: Final = Counter(
     "stoker_http_connections_refused_total",
-    "Connections closed at once because their listener had as many as it may have.",
+    "Connections closed because their listener had as many as it may have; the oldest in its handshake, or the newest.",
     ["listener"],
+)
+HANDSHAKES_FAILED: Final = Counter(
+    "stoker_tls_handshakes_failed_total",
+    "TLS handshakes that failed: timeout, certificate (the client's is refused, or missing), tls, other (cut off).",
+    ["listener", "reason"],
 )
 IRREGULARITIES: Final = Counter(
     "stoker_time_irregularities_total",

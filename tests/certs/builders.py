@@ -31,18 +31,33 @@ def leaf(
 
 
 def foreign(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *extensions: x509.ExtensionType
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey,
+    *extensions: x509.ExtensionType,
+    name: str = "somebody-elses-ca",
 ) -> CertificateAuthority:
     """An authority that somebody else made, with these extensions."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody-elses-ca")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + CA_LIFETIME)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, NOW, NOW + CA_LIFETIME)
     for extension in extensions:
         is_critical = not isinstance(extension, x509.SubjectKeyIdentifier)
         builder = builder.add_extension(extension, critical=is_critical)
     algorithm = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    key_pem = key.private_bytes(pem, form, serialization.NoEncryption())
-    return CertificateAuthority(KeyPair(builder.sign(key, algorithm).public_bytes(pem), key_pem))
+    return CertificateAuthority(_pair(builder.sign(key, algorithm), key))
+
+
+def intermediate(root: CertificateAuthority) -> CertificateAuthority:
+    """An authority whose certificate is signed by another's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer = serialization.load_pem_private_key(root.pair.key_pem, None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError("the root's key is not ECDSA")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody-elses-intermediate")])
+    certificate = (
+        x509.CertificateBuilder(root.pair.certificate.subject, name, key.public_key(), 2, NOW, NOW + CA_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    return CertificateAuthority(_pair(certificate, key))
 
 
 def trusting(ca: CertificateAuthority) -> ssl.SSLContext:
@@ -97,3 +112,10 @@ async def connection(
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+def _pair(
+    certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+) -> KeyPair:
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return KeyPair(certificate.public_bytes(pem), key.private_bytes(pem, form, serialization.NoEncryption()))

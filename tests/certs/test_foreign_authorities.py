@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -13,8 +15,9 @@ from certs.renewal import is_due
 from certs.serving import ServingTls
 from certs.store import StoredAuthority, build_secret, parse_secret
 from model.errors import CertificateError
-from tests.certs.builders import NOW, authority, connection, echo_server, foreign, leaf, shown, trusting
+from tests.certs.builders import NOW, authority, connection, echo_server, foreign, intermediate, leaf, shown, trusting
 from tests.certs.conftest import SECRET
+from tests.certs.test_mutual import answered, client_of, demanding
 from tests.certs.test_silence import rounds
 from tests.certs.world import Replica, World
 
@@ -53,10 +56,24 @@ async def test_what_it_signs_is_believed_by_those_who_trust_it_and_by_nobody_els
                 raise AssertionError("it was believed")
 
 
+async def test_clients_of_an_intermediate_authority_are_let_in_without_its_root(tmp_path: Path) -> None:
+    root = foreign(P384, x509.BasicConstraints(ca=True, path_length=1))
+    middle = intermediate(root)
+    client = client_of(middle, tmp_path)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    assert await answered(demanding(middle), client)
+    assert not await answered(demanding(middle), client_of(root, tmp_path, trusts=middle))
+
+
 @pytest.mark.parametrize("ca", TAKEN.values(), ids=TAKEN)
 def test_its_leaf_is_not_signed_again_before_its_time(ca: CertificateAuthority) -> None:
     assert not is_due(leaf(ca), ca.pair.certificate, NOW + timedelta(minutes=1))
     assert is_due(leaf(authority()), ca.pair.certificate, NOW + timedelta(minutes=1))
+
+
+def test_its_leaf_is_signed_again_where_it_was_reissued_under_its_key_with_another_name() -> None:
+    reissued = foreign(P384, IS_CA, name="renamed-ca")
+    assert is_due(leaf(foreign(P384, IS_CA)), reissued.pair.certificate, NOW + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(("complaint", "ca"), REFUSED.items())
