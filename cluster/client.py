@@ -22,9 +22,10 @@ USER_AGENT: Final = "stoker"
 REQUEST_SECONDS: Final = 30.0
 CONNECTIONS: Final = 64
 
-KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+KEEPALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPALIVE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds without a byte, seconds between questions, and unanswered ones until a connection counts as broken. A server
-that vanished with its machine sends no end of a watch, and an idle watch would wait for one for minutes."""
+that vanished with its machine sends no end of a watch, and an idle watch would wait for one for minutes. Platforms
+differ in the options that they have: macOS calls the first one TCP_KEEPALIVE."""
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
@@ -155,8 +156,9 @@ def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE.items():
-        made.setsockopt(socket.IPPROTO_TCP, option, value)
+    for name, value in KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            made.setsockopt(socket.IPPROTO_TCP, option, value)
     return made
 
 

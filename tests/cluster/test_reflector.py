@@ -486,6 +486,13 @@ async def test_an_event_that_comes_twice_in_a_row_changes_nothing() -> None:
         assert len(state.queries) == 1
 
 
+async def test_options_of_connections_that_a_platform_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS lacks TCP_KEEPIDLE."""
+    monkeypatch.delattr(socket, "TCP_KEEPIDLE")
+    async with following(listed(5, "a")) as state:
+        await synced(state, "a")
+
+
 async def test_a_connection_is_questioned_when_it_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is gone with its machine sends nothing, not even an end."""
     made: list[socket.socket] = []
