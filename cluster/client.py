@@ -135,18 +135,16 @@ class ApiClient:
         self, method: str, path: str, *, query: Mapping[str, str | int], **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = dict(options.pop("headers", {}))
-        if authorization := await self._access.authorization():
-            headers["Authorization"] = authorization
         url = f"{self._access.server}{path}"
         try:
-            async with (
-                asyncio.timeout(REQUEST_SECONDS) as beginning,
-                self._session.request(method, url, params=query, headers=headers, **options) as response,
-            ):
-                if response.status >= 400:
-                    raise _refusal(method, path, response.status, await response.read())
-                beginning.reschedule(None)
-                yield response
+            async with asyncio.timeout(REQUEST_SECONDS) as beginning:
+                if authorization := await self._access.authorization():
+                    headers["Authorization"] = authorization
+                async with self._session.request(method, url, params=query, headers=headers, **options) as response:
+                    if response.status >= 400:
+                        raise _refusal(method, path, response.status, await response.read())
+                    beginning.reschedule(None)
+                    yield response
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             what = str(error) or type(error).__name__
             raise ConnectionFailed(f"{method} {path}: no answer from {self._access.server} ({what})") from error
