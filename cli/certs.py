@@ -55,17 +55,18 @@ class Client(StrEnum):
 @app.callback()
 def certificates(
     invocation: typer.Context,
-    output: OutputOption = Output.TABLE,
+    output: Annotated[Output | None, typer.Option("--output", "-o", help="How to print the status.")] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
     """Without a command, show the status."""
     command = invocation.invoked_subcommand
     if command is None:
-        status(output, kubeconfig, context)
-    elif kubeconfig is not None or context is not None:
+        status(output or Output.TABLE, kubeconfig, context)
+    elif (output or kubeconfig or context) is not None:
         raise InvalidInput(
-            f"--kubeconfig and --context belong behind the command: stoker certs {command} --context NAME"
+            "--output, --kubeconfig and --context belong behind the command that has them: "
+            f"stoker certs {command} --context NAME"
         )
 
 

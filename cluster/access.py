@@ -5,37 +5,35 @@ The import costs over a second and 65 MiB, so it happens inside `load_access`, i
 
 from __future__ import annotations
 
-import ast
-import asyncio
 import logging
 import os
-import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from cluster.kubeconfig import ADVICE, Choice, choose
+from cluster.tokens import FileToken, PluginTokens, in_a_line, overheard
 from model.errors import InvalidInput
 
 SERVICE_ACCOUNT_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
-_PRINTED_BYTES: Final = re.compile(r"""b(['"]).*\1$""", re.DOTALL)
-"""What a plugin wrote to stderr, as the library puts it into its message."""
-
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the API server is and how to authenticate there."""
+    """Where the API server is and how to authenticate there.
+
+    A certificate is read once, that of a kubeconfig's plugin too: where it runs out, Stoker has to be started again.
+    """
 
     server: str
     """Base URL without a trailing slash."""
 
     ssl_context: ssl.SSLContext
     authorization: Callable[[], Awaitable[str | None]]
-    """The Authorization header of the next request; renews short-lived tokens."""
+    """The Authorization header of the next request; renews short-lived tokens. ConnectionFailed where the last one has
+    run out and there is no other."""
 
 
 async def load_access(kubeconfig: Path | None = None, context: str | None = None) -> Access:
@@ -57,7 +55,7 @@ async def load_access(kubeconfig: Path | None = None, context: str | None = None
     except (config.ConfigException, OSError, ValueError, TypeError) as error:
         origin = choice or "the service account of this pod"
         raise InvalidInput(
-            f"no access to a cluster: {origin} cannot be used ({_in_a_line(error)}); mend it, or {ADVICE}"
+            f"no access to a cluster: {origin} cannot be used ({in_a_line(error)}); mend it, or {ADVICE}"
         ) from error
     return Access(configuration.host.rstrip("/"), ssl_context, _authorization(configuration))
 
@@ -67,54 +65,17 @@ async def _load(choice: Choice, configuration: Any) -> None:
     from kubernetes.aio import config
 
     paths = os.pathsep.join(choice.paths)
-    with _overheard(logging.getLogger(config.load_kube_config.__module__)) as complaints:
+    with overheard(logging.getLogger(config.load_kube_config.__module__)) as complaints:
         loader = await config.load_kube_config(paths, choice.context, client_configuration=configuration)
     if complaints:
         raise InvalidInput(
             f"no access to a cluster: {choice} gets its credentials by the command {choice.plugin!r}, which failed "
             f"({'; '.join(complaints)}); run it by hand"
         )
-    if hasattr(loader, "exec_plugin_expiry"):
-        configuration.refresh_api_key_hook = _renewal(loader)
-
-
-def _renewal(loader: Any) -> Callable[[Any], Awaitable[None]]:
-    """Asks the plugin again when its token runs out; where it fails the library logs that, and the old one stays."""
-    one_at_a_time = asyncio.Lock()
-
-    async def renew(configuration: Any) -> None:
-        async with one_at_a_time:
-            await loader.load_from_exec_plugin()
-        configuration.api_key["BearerToken"] = loader.token
-
-    return renew
-
-
-@contextmanager
-def _overheard(logger: logging.Logger) -> Iterator[list[str]]:
-    """The errors that are logged in the block, in place of their records; bytes printed in them become text."""
-    heard: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        if record.levelno < logging.ERROR:
-            return True
-        heard.append(_in_a_line(_PRINTED_BYTES.sub(_as_text, record.getMessage())))
-        return False
-
-    logger.addFilter(keep)
-    try:
-        yield heard
-    finally:
-        logger.removeFilter(keep)
-
-
-def _as_text(printed: re.Match[str]) -> str:
-    content: bytes = ast.literal_eval(printed[0])
-    return content.decode(errors="replace")
-
-
-def _in_a_line(what: object) -> str:
-    return " ".join(str(what).split())
+    if choice.token_file is not None:
+        configuration.refresh_api_key_hook = FileToken(choice.token_file).renew
+    elif hasattr(loader, "exec_plugin_expiry"):
+        configuration.refresh_api_key_hook = PluginTokens(loader, choice.plugin).renew
 
 
 def _ssl_context(configuration: Any) -> ssl.SSLContext:

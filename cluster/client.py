@@ -22,9 +22,10 @@ USER_AGENT: Final = "stoker"
 REQUEST_SECONDS: Final = 30.0
 CONNECTIONS: Final = 64
 
-KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+KEEPALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPALIVE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds without a byte, seconds between questions, and unanswered ones until a connection counts as broken. A server
-that vanished with its machine sends no end of a watch, and an idle watch would wait for one for minutes."""
+that vanished with its machine sends no end of a watch, and an idle watch would wait for one for minutes. Platforms
+differ in the options that they have: macOS calls the first one TCP_KEEPALIVE."""
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
@@ -134,18 +135,16 @@ class ApiClient:
         self, method: str, path: str, *, query: Mapping[str, str | int], **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         headers = dict(options.pop("headers", {}))
-        if authorization := await self._access.authorization():
-            headers["Authorization"] = authorization
         url = f"{self._access.server}{path}"
         try:
-            async with (
-                asyncio.timeout(REQUEST_SECONDS) as beginning,
-                self._session.request(method, url, params=query, headers=headers, **options) as response,
-            ):
-                if response.status >= 400:
-                    raise _refusal(method, path, response.status, await response.read())
-                beginning.reschedule(None)
-                yield response
+            async with asyncio.timeout(REQUEST_SECONDS) as beginning:
+                if authorization := await self._access.authorization():
+                    headers["Authorization"] = authorization
+                async with self._session.request(method, url, params=query, headers=headers, **options) as response:
+                    if response.status >= 400:
+                        raise _refusal(method, path, response.status, await response.read())
+                    beginning.reschedule(None)
+                    yield response
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
             what = str(error) or type(error).__name__
             raise ConnectionFailed(f"{method} {path}: no answer from {self._access.server} ({what})") from error
@@ -155,8 +154,9 @@ def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE.items():
-        made.setsockopt(socket.IPPROTO_TCP, option, value)
+    for name, value in KEEPALIVE.items():
+        if (option := getattr(socket, name, None)) is not None:
+            made.setsockopt(socket.IPPROTO_TCP, option, value)
     return made
 
 

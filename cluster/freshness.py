@@ -36,6 +36,7 @@ class Freshness:
         self._away_seconds = 0.0
         """For how long since something was heard no watch was open: that is no silence of a watch."""
 
+        self._is_open = False
         self._broken_since: float | None = None
         self._resumed_at: float | None = None
         """When the watch that is open now, or the last one, was resumed."""
@@ -58,12 +59,14 @@ class Freshness:
     def open(self, *, resumed: bool) -> Iterator[None]:
         """While a watch is open. One that is resumed and has nothing to bring is well all the same, and soon."""
         self._resumed_at = self._clock() if resumed else None
-        self._away_seconds += self._clock() - self._closed_at
+        self._away_seconds += self._clock() - max(self._closed_at, self._heard_at)
+        self._is_open = True
         timer = asyncio.get_running_loop().call_later(1.1 * RESUMED_SECONDS, self.look)
         try:
             yield
         finally:
             timer.cancel()
+            self._is_open = False
             self._closed_at = self._clock()
 
     def forget(self) -> None:
@@ -93,8 +96,9 @@ class Freshness:
         self._troubles.over(self._who)
 
     def is_resumed(self) -> bool:
-        """Whether the watch, or the last one, stayed open for long enough."""
-        return self._resumed_at is not None and self._clock() - self._resumed_at >= RESUMED_SECONDS
+        """Whether the watch, or the last one, stayed open for long enough; what passes after its end does not count."""
+        end = self._clock() if self._is_open else self._closed_at
+        return self._resumed_at is not None and end - self._resumed_at >= RESUMED_SECONDS
 
     @property
     def _who(self) -> str:

@@ -1,16 +1,16 @@
 """Kubeconfigs: which are read and which of their contexts is meant, as kubectl has it.
 
-The library that makes access of them takes the last file's current context where kubectl takes the first's, and goes on
-without credentials where there is no such user.
+The library that makes access of them takes the last file's current context where kubectl takes the first's, goes on
+without credentials where there is no such user, and passes over what would make a user somebody else.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 import yaml
@@ -32,8 +32,13 @@ class _Plugin(msgspec.Struct):
     command: str = ""
 
 
-class _Credentials(msgspec.Struct):
+class _Credentials(msgspec.Struct, rename="kebab"):
     exec: _Plugin | None = None
+    token_file: str | None = msgspec.field(default=None, name="tokenFile")
+    as_user: Any = msgspec.field(default=None, name="as")
+    as_groups: Any = None
+    as_uid: Any = None
+    as_user_extra: Any = None
 
 
 class _User(msgspec.Struct):
@@ -41,8 +46,10 @@ class _User(msgspec.Struct):
     user: _Credentials | None = None
 
 
-class _Address(msgspec.Struct):
+class _Address(msgspec.Struct, rename="kebab"):
     server: str = ""
+    proxy_url: Any = None
+    tls_server_name: Any = None
 
 
 class _Cluster(msgspec.Struct):
@@ -78,6 +85,9 @@ class Choice:
     plugin: str | None
     """The command that gives the user's credentials, where one does."""
 
+    token_file: Path | None = None
+    """Where the user's token is, where a file has it and no command gives it."""
+
     def __str__(self) -> str:
         return f"context {self.context!r} of {_shown(self.paths)}"
 
@@ -98,7 +108,9 @@ def choose(kubeconfig: Path | None, context: str | None, environment: str | None
     if name not in contexts:
         raise InvalidInput(f"no access to a cluster: there is no context {name!r} in {_shown(paths)}; {known}")
     credentials = _credentials(files, contexts[name].context or _Links(), str(Choice(paths, name, None)))
-    return Choice(paths, name, credentials.exec.command if credentials.exec is not None else None)
+    if credentials.exec is not None:
+        return Choice(paths, name, credentials.exec.command)
+    return Choice(paths, name, None, Path(credentials.token_file) if credentials.token_file else None)
 
 
 def _credentials(files: Sequence[_File], links: _Links, where: str) -> _Credentials:
@@ -108,13 +120,43 @@ def _credentials(files: Sequence[_File], links: _Links, where: str) -> _Credenti
     if links.cluster not in clusters:
         raise InvalidInput(f"no access to a cluster: {where} names the cluster {links.cluster!r}, which is not there")
     address = clusters[links.cluster].cluster or _Address()
+    _refuse_detours(address, where)
     if links.user in users:
-        return users[links.user].user or _Credentials()
+        credentials = users[links.user].user or _Credentials()
+        _refuse_impersonation(credentials, where)
+        return credentials
     if links.user:
         raise InvalidInput(f"no access to a cluster: {where} names the user {links.user!r}, who is not there")
     if address.server.startswith("https:"):
         raise InvalidInput(f"no access to a cluster: {where} names no user; `kubectl config set-context` gives it one")
     return _Credentials()
+
+
+def _refuse_impersonation(credentials: _Credentials, where: str) -> None:
+    """Who means to act with the rights of another must not act with all of their own."""
+    settings = {
+        "as": credentials.as_user,
+        "as-groups": credentials.as_groups,
+        "as-uid": credentials.as_uid,
+        "as-user-extra": credentials.as_user_extra,
+    }
+    if found := _set_among(settings):
+        raise InvalidInput(
+            f"no access to a cluster: the user of {where} impersonates another ({found}), which Stoker cannot; "
+            "choose a context whose user does not"
+        )
+
+
+def _refuse_detours(address: _Address, where: str) -> None:
+    if found := _set_among({"proxy-url": address.proxy_url, "tls-server-name": address.tls_server_name}):
+        raise InvalidInput(
+            f"no access to a cluster: the cluster of {where} is reached by {found}, which Stoker cannot use; "
+            "choose a context whose cluster is reached without"
+        )
+
+
+def _set_among(settings: Mapping[str, Any]) -> str:
+    return ", ".join(name for name, value in settings.items() if value)
 
 
 def _existing(kubeconfig: Path | None, environment: str | None) -> tuple[str, ...]:
@@ -139,12 +181,20 @@ def _read(path: str) -> _File:
             raise InvalidInput(
                 f"no access to a cluster: the kubeconfig {path} is empty; name another with --kubeconfig"
             )
-        return msgspec.convert(document, _File)
+        return _placed(msgspec.convert(document, _File), path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise InvalidInput(
             f"no access to a cluster: the kubeconfig {path} cannot be read ({' '.join(str(error).split())}); "
             "mend it, or name another with --kubeconfig"
         ) from error
+
+
+def _placed(file: _File, path: str) -> _File:
+    """With token files as they are seen from here: a kubeconfig names them from its own directory."""
+    for user in file.users or ():
+        if user.user is not None and user.user.token_file:
+            user.user.token_file = os.path.join(os.path.dirname(os.path.abspath(path)), user.user.token_file)
+    return file
 
 
 def _by_name(items: Iterable[N]) -> dict[str, N]:

@@ -68,8 +68,11 @@ async def test_the_cluster_of_the_context_is_asked(
     assert all(one.startswith("/there/") for one in paths)
 
 
-async def test_options_before_a_command_of_certs_are_not_passed_over(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path / "config", "here", current="here")
-    ended = await stoker("certs", "--kubeconfig", path, "rotate")
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [(("--kubeconfig", "config"), "rotate"), (("--context", "here"), "issue"), (("-o", "json"), "status")],
+)
+async def test_options_before_a_command_of_certs_are_not_passed_over(option: tuple[str, str], command: str) -> None:
+    ended = await stoker("certs", *option, command, *(["--dir", "unused"] if command == "issue" else []))
     assert (ended.status, ended.output) == (1, "")
-    assert "belong behind the command: stoker certs rotate" in ended.complaint
+    assert f"belong behind the command that has them: stoker certs {command}" in ended.complaint

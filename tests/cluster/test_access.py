@@ -25,15 +25,6 @@ async def test_the_token_of_a_plugin_is_what_we_show(tmp_path: Path) -> None:
     assert await access.authorization() == "Bearer t"
 
 
-@pytest.mark.parametrize(("expiry", "runs"), [("2000-01-01T00:00:00Z", 3), ("2100-01-01T00:00:00Z", 1)])
-async def test_a_plugin_is_asked_again_when_its_token_has_run_out(expiry: str, runs: int, tmp_path: Path) -> None:
-    count = tmp_path / "count"
-    dated = CREDENTIAL.replace('"token": "t"', f'"token": "t\'$(wc -c < {count})\'", "expirationTimestamp": "{expiry}"')
-    user = plugin(tmp_path / "login", f"printf x >> {count}", f"echo '{dated}'")
-    access = await load_access(kubeconfig(tmp_path / "config", "here", current="here", user=user))
-    assert [await access.authorization() for _ in range(2)][-1] == f"Bearer t{runs}"
-
-
 @pytest.mark.parametrize(
     ("lines", "complaint"),
     [

@@ -103,3 +103,31 @@ def test_what_a_context_names_has_to_be_there(context: str, complaint: str, tmp_
     path.write_text(f"{clusters}\nusers: [{{name: me, user: {{}}}}]\ncontexts: [{{name: x, context: {context}}}]\n")
     with pytest.raises(InvalidInput, match=f"context 'x' of {path} {complaint}"):
         choose(path, "x", None)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("as", "somebody"), ("as-groups", ["viewers"]), ("as-uid", "1"), ("as-user-extra", {"reason": ["looking"]})],
+)
+def test_a_user_who_impersonates_another_is_refused(setting: str, value: object, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", "here", current="here", user={"token": "secret", setting: value})
+    with pytest.raises(InvalidInput, match=rf"the user of context 'here' of {path} impersonates another \({setting}\)"):
+        choose(path, None, None)
+
+
+@pytest.mark.parametrize("setting", ["proxy-url", "tls-server-name"])
+@pytest.mark.parametrize("user", ["", "user: me"])
+def test_a_cluster_that_is_reached_in_a_way_we_do_not_know_is_refused(setting: str, user: str, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(
+        f"clusters: [{{name: far, cluster: {{server: 'http://127.0.0.1:1', {setting}: somewhere}}}}]\n"
+        f"users: [{{name: me, user: {{}}}}]\ncontexts: [{{name: x, context: {{cluster: far, {user}}}}}]\n"
+    )
+    with pytest.raises(InvalidInput, match=f"the cluster of context 'x' of {path} is reached by {setting}"):
+        choose(path, "x", None)
+
+
+def test_a_token_file_is_named_from_the_kubeconfig_that_has_the_user(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    path = kubeconfig(tmp_path / "there" / "config", "here", current="here", user={"tokenFile": "token"})
+    assert choose(path, None, None).token_file == tmp_path / "there" / "token"

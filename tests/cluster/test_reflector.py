@@ -319,6 +319,16 @@ async def test_a_watch_that_breaks_whenever_it_is_resumed_makes_the_copy_stale()
         assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 31 s"
 
 
+async def test_a_watch_that_ends_as_soon_as_it_is_open_is_not_resumed_by_the_wait_after_it() -> None:
+    async with following(listed(5, "a", then="end"), *(stream(then="end") for _ in range(8))) as state:
+        state.endless_wait = 8
+        await state.until(lambda: len(state.waits) >= 2)
+        state.now += 31.0
+        await state.until(lambda: len(state.waits) == 8)
+        state.now += 3.0
+        assert state.reflector.complaint() == "scripted: stale, the watch has been broken for 34 s"
+
+
 async def test_a_watch_that_brings_a_little_whenever_it_breaks_makes_the_copy_stale() -> None:
     little = [stream(event("MODIFIED", "a", 6 + number), then="break") for number in range(2_000)]
     async with following(listed(5, "a", then="end"), *little) as state:
@@ -474,6 +484,13 @@ async def test_an_event_that_comes_twice_in_a_row_changes_nothing() -> None:
         await state.until(lambda: state.told[-1:] == ["b gone"])
         assert state.told == ["a appeared", "b appeared", "a changed", "b gone"]
         assert len(state.queries) == 1
+
+
+async def test_options_of_connections_that_a_platform_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS lacks TCP_KEEPIDLE."""
+    monkeypatch.delattr(socket, "TCP_KEEPIDLE")
+    async with following(listed(5, "a")) as state:
+        await synced(state, "a")
 
 
 async def test_a_connection_is_questioned_when_it_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
