@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -57,15 +56,13 @@ class Freshness:
 
     @contextmanager
     def open(self, *, resumed: bool) -> Iterator[None]:
-        """While a watch is open. One that is resumed and has nothing to bring is well all the same, and soon."""
+        """While a watch is open. One that is resumed is well all the same while it has nothing to bring."""
         self._resumed_at = self._clock() if resumed else None
         self._away_seconds += self._clock() - max(self._closed_at, self._heard_at)
         self._is_open = True
-        timer = asyncio.get_running_loop().call_later(1.1 * RESUMED_SECONDS, self.look)
         try:
             yield
         finally:
-            timer.cancel()
             self._is_open = False
             self._closed_at = self._clock()
 
@@ -86,9 +83,10 @@ class Freshness:
             self._troubles.failed(self._who, error)
 
     def look(self) -> None:
-        """Whether a broken watch is well again by now."""
+        """Whether a broken watch is well again by now; it is since it was resumed, a minute ago where all is quiet."""
         if self._broken_since is not None and self.is_resumed():
-            self.whole()
+            self._broken_since = None
+            self._troubles.over(self._who, self._resumed_at)
 
     def whole(self) -> None:
         """The copy is like the collection."""

@@ -54,11 +54,11 @@ class Troubles:
         trouble.failing.add(who)
         trouble.met.add(who)
 
-    def over(self, who: str) -> None:
-        """It works, whether it had failed or not."""
-        self._leave(who)
+    def over(self, who: str, at: float | None = None) -> None:
+        """It works, whether it had failed or not: since `at` on the clock, or now."""
+        self._leave(who, at)
 
-    def _leave(self, who: str, *, unless: str = "") -> None:
+    def _leave(self, who: str, at: float | None = None, *, unless: str = "") -> None:
         """Tell of the troubles that are nobody's any more. Who is refused now has reached the server all the same."""
         for kind, trouble in list(self._open.items()):
             if kind == unless or who not in trouble.failing:
@@ -67,7 +67,8 @@ class Troubles:
             if not trouble.failing:
                 del self._open[kind]
                 what = "reached again" if kind == UNREACHABLE else "accepted again"
-                log.info("%s: %s after %.0f s", _counted(who, trouble.met), what, self._clock() - trouble.since)
+                seconds = (self._clock() if at is None else at) - trouble.since
+                log.info("%s: %s after %.0f s", _counted(who, trouble.met), what, seconds)
 
 
 def _counted(who: str, among: set[str]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
-from cluster import freshness
 from cluster.troubles import REPEAT_SECONDS, Troubles
 from model.errors import ApiError, ConnectionFailed
-from tests.cluster.scripted import following, listed, refusal, stream
+from tests.cluster.scripted import bookmark, following, listed, refusal, stream
 
 AWAY = ConnectionFailed("no answer")
 FORBIDDEN = ApiError("403 forbidden", status=403)
@@ -121,10 +121,16 @@ async def test_a_reflector_tells_of_its_first_failure_and_of_its_recovery(caplog
     assert last == "watch of scripted: accepted again after 0 s"
 
 
-async def test_a_watch_that_is_resumed_and_brings_nothing_has_recovered(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+async def test_a_recovery_is_dated_by_the_watch_that_was_resumed_and_told_when_that_brings_something(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(freshness, "RESUMED_SECONDS", 0.0)  # the clock of these tests stands still
-    async with following(listed(5, "a", then="end"), refusal(503), stream()) as state:
+    something = asyncio.Event()
+    async with following(listed(5, "a", then="end"), refusal(503), stream(something, bookmark(6))) as state:
+        await state.asked(3)
+        state.now += 31.0
+        await state.until_resumed()
+        quiet_since, state.now = state.now, state.now + 60.0
+        something.set()
         await state.until(lambda: "accepted again" in caplog.text)
-        assert (state.told, len(state.queries)) == (["a appeared"], 3)
+        seconds = float(told(caplog)[-1].split()[-2])
+        assert seconds < quiet_since - 1_000.0
