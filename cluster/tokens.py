@@ -117,11 +117,12 @@ class FileToken:
 
 @contextmanager
 def overheard(logger: logging.Logger) -> Iterator[list[str]]:
-    """The errors that are logged in the block, in place of their records; bytes printed in them become text."""
+    """The errors that this task logs in the block, in place of their records; bytes printed in them become text."""
     heard: list[str] = []
+    task = asyncio.current_task()
 
     def keep(record: logging.LogRecord) -> bool:
-        if record.levelno < logging.ERROR:
+        if record.levelno < logging.ERROR or asyncio.current_task() is not task:
             return True
         heard.append(in_a_line(_PRINTED_BYTES.sub(_as_text, record.getMessage())))
         return False

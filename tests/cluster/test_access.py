@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ async def test_a_plugin_that_fails_is_told_with_its_command_and_its_complaint(
     assert complaint in told
     assert "b'" not in told
     assert caplog.records == []
+
+
+async def test_of_two_plugins_that_fail_at_a_time_each_is_told_with_its_own_complaint(tmp_path: Path) -> None:
+    slow = plugin(tmp_path / "slow", f"until [ -e {tmp_path}/told ]; do sleep 0.05; done", "exit 4")
+    quick = plugin(tmp_path / "quick", "exit 3")
+
+    async def load_slow() -> None:
+        with pytest.raises(InvalidInput, match="process returned 4"):
+            await load_access(kubeconfig(tmp_path / "slow.config", "here", current="here", user=slow))
+
+    async def load_quick() -> None:
+        try:
+            with pytest.raises(InvalidInput, match="process returned 3"):
+                await load_access(kubeconfig(tmp_path / "quick.config", "here", current="here", user=quick))
+        finally:
+            (tmp_path / "told").touch()
+
+    await asyncio.gather(load_slow(), load_quick())
 
 
 async def test_a_plugin_that_is_not_installed_is_told(tmp_path: Path) -> None:
