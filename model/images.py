@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from model.errors import InvalidImage
 
@@ -81,7 +82,11 @@ def parse_image(reference: str) -> ImageReference:
     return ImageReference(registry, repository, tag or ("" if digest else "latest"), digest)
 
 
-@lru_cache(maxsize=65_536)
+REFERENCES_REMEMBERED: Final = 8_192
+"""Those of the pods that come and go. Of what nodes report each entry is read once; a third of a kilobyte each."""
+
+
+@lru_cache(REFERENCES_REMEMBERED)
 def canonical_image(reference: str) -> str:
     """The canonical spelling, or the text itself where it is no reference (it then equals only itself)."""
     try:
