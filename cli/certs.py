@@ -212,10 +212,8 @@ async def _extender_url(client: ApiClient) -> str:
 @asynccontextmanager
 async def _reading(target: Target) -> AsyncIterator[tuple[ApiClient, StoredAuthority | None]]:
     from certs.store import AuthorityStore
-    from cluster.access import load_access
-    from cluster.client import ApiClient
 
-    async with ApiClient(await load_access(target.kubeconfig, target.context)) as client:
+    async with await target.client() as client:
         yield client, await AuthorityStore(client).read()
 
 

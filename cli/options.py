@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cluster.client import ApiClient
 
 Kubeconfig = Annotated[
     Path | None,
@@ -21,10 +24,17 @@ Context = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The cluster that a command is to talk to, as `cluster.access.load_access` takes it."""
+    """The cluster that a command is to talk to."""
 
     kubeconfig: Path | None
     context: str | None
+
+    async def client(self) -> ApiClient:
+        """To be entered; InvalidInput where there is no access."""
+        from cluster.access import load_access
+        from cluster.client import ApiClient
+
+        return ApiClient(await load_access(self.kubeconfig, self.context))
 
 
 TimeScale = Annotated[

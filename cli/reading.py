@@ -21,13 +21,11 @@ READ_SECONDS: Final = 60.0
 @asynccontextmanager
 async def read_cluster(target: Target, time_scale: float) -> AsyncIterator[tuple[ApiClient, Snapshot]]:
     """The snapshot, synced. ApiError where the rights are lacking, ConnectionFailed after `READ_SECONDS`."""
-    from cluster.access import load_access
-    from cluster.client import ApiClient
     from cluster.clock import Clock
     from cluster.snapshot import Snapshot
 
     logging.getLogger("cluster").setLevel(logging.ERROR)  # a command's one sentence says what its log would
-    async with ApiClient(await load_access(target.kubeconfig, target.context)) as client:
+    async with await target.client() as client:
         await client.get("/version")  # an unreachable server is told at once, before the reflectors' patience
         snapshot = Snapshot(client, Clock(time_scale), with_fleet=True, with_leases=False)
         async with snapshot.following():

@@ -48,10 +48,8 @@ def release(
 
 
 async def _release(target: Target, time_scale: float, *, everything: bool, dry_run: bool) -> list[Release]:
-    from cluster.access import load_access
-    from cluster.client import ApiClient
     from cluster.clock import Clock
     from placement.release import release as open_gates
 
-    async with ApiClient(await load_access(target.kubeconfig, target.context)) as client:
+    async with await target.client() as client:
         return await open_gates(client, Clock(time_scale), everything=everything, dry_run=dry_run)

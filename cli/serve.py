@@ -93,8 +93,6 @@ def serve(
 
 
 async def _serve(options: ServeOptions) -> None:
-    from cluster.access import load_access
-    from cluster.client import ApiClient
     from cluster.clock import Clock
     from cluster.snapshot import Snapshot
 
@@ -103,8 +101,6 @@ async def _serve(options: ServeOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(
-            ApiClient(await load_access(options.target.kubeconfig, options.target.context))
-        )
+        client = await stack.enter_async_context(await options.target.client())
         snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
         await ServingProcess(options, client, snapshot, stack, stop).run()

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 import yaml
 
+from cluster.tokens import in_a_line
 from model.errors import InvalidInput
 
 ADVICE: Final = "name one with --kubeconfig"
@@ -184,7 +185,7 @@ def _read(path: str) -> _File:
         return _placed(msgspec.convert(document, _File), path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise InvalidInput(
-            f"no access to a cluster: the kubeconfig {path} cannot be read ({' '.join(str(error).split())}); "
+            f"no access to a cluster: the kubeconfig {path} cannot be read ({in_a_line(error)}); "
             "mend it, or name another with --kubeconfig"
         ) from error
 

@@ -76,5 +76,5 @@ def apply_profile(pod: Pod, profile: TenantProfile, unattended: tuple[Advice, ..
         return Verdict.refusing(Refusal.forbidden("runtime_class", complaint), profile=profile.name)
     operations = tuple(mutate(pod, profile))
     outcome: Literal["mutated", "unchanged"] = "mutated" if operations else "unchanged"
-    told = () if unattended and (pod.is_of_daemon_set or pod.spec.node_name) else unattended
+    told = () if pod.spec.node_name or pod.is_of_daemon_set else unattended
     return Verdict(outcome, profile.name, operations, (*told, *advise(pod, profile)))

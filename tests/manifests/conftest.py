@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
 from lab.toolchain import Programs
@@ -28,15 +27,9 @@ async def installed(programs: Programs, tmp_path_factory: pytest.TempPathFactory
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def fence(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fence]:
-    running = await ControlPlane.up(tmp_path_factory.mktemp("fence"), programs)
-    try:
-        async with ApiClient(await load_access(running.admin_kubeconfig)) as administrator:
-            made = Fence(running, administrator)
-            await made.install()
-            yield made
-            await made.close()
-    finally:
-        await running.down()
+    async with Fence.start(tmp_path_factory.mktemp("fence"), programs) as made:
+        await made.install()
+        yield made
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

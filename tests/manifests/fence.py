@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from cluster.access import load_access
 from cluster.client import ApiClient
 from lab.controlplane import ControlPlane
 from lab.stage import apply, eventually
+from lab.toolchain import Programs
 from manifests.loader import load
 from model import names
 from model.errors import ApiError
@@ -73,6 +76,19 @@ class Fence:
     administrator: ApiClient
     clients: list[ApiClient] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, directory: Path, programs: Programs) -> AsyncIterator[Fence]:
+        """A control plane of its own, with nothing installed."""
+        running = await ControlPlane.up(directory, programs)
+        try:
+            async with ApiClient(await load_access(running.admin_kubeconfig)) as administrator:
+                made = cls(running, administrator)
+                yield made
+                await made.close()
+        finally:
+            await running.down()
 
     async def install(self) -> None:
         await apply(self.control_plane, [item for item in load("default") if item["kind"] not in WITHOUT])

@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from cluster.access import load_access
-from cluster.client import ApiClient
-from lab.controlplane import ControlPlane
 from lab.stage import apply, eventually
 from lab.toolchain import Programs
 from manifests.loader import load
@@ -24,18 +21,12 @@ pytestmark = pytest.mark.controlplane
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def unread(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fence]:
     """All policies, and nobody has defined what a TenantProfile is."""
-    running = await ControlPlane.up(tmp_path_factory.mktemp("unread"), programs)
-    try:
-        async with ApiClient(await load_access(running.admin_kubeconfig)) as administrator:
-            made = Fence(running, administrator)
-            skipped = {*WITHOUT, "CustomResourceDefinition"}
-            await apply(running, [item for item in load("base") if item["kind"] not in skipped])
-            await made.namespace(TENANT, {names.PROFILE_LABEL: PROFILE})
-            await eventually(lambda: daemon_sets_are_refused(made), "the policies are not in effect", EFFECT_SECONDS)
-            yield made
-            await made.close()
-    finally:
-        await running.down()
+    skipped = {*WITHOUT, "CustomResourceDefinition"}
+    async with Fence.start(tmp_path_factory.mktemp("unread"), programs) as made:
+        await apply(made.control_plane, [item for item in load("base") if item["kind"] not in skipped])
+        await made.namespace(TENANT, {names.PROFILE_LABEL: PROFILE})
+        await eventually(lambda: daemon_sets_are_refused(made), "the policies are not in effect", EFFECT_SECONDS)
+        yield made
 
 
 async def daemon_sets_are_refused(fence: Fence) -> bool:
