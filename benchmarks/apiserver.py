@@ -37,7 +37,10 @@ class _Collection:
 
 
 class ScriptedApiServer:
-    """Made by `start`. Collections it was given nothing for are empty; what is written to it is accepted and lost."""
+    """Made by `start`. Collections it was given nothing for are empty; what is written to it is accepted and lost.
+
+    It does not look at selectors.
+    """
 
     def __init__(self) -> None:
         self._collections: dict[str, _Collection] = {}
@@ -109,7 +112,7 @@ class ScriptedApiServer:
         response = web.StreamResponse()
         await response.prepare(request)
         if "sendInitialEvents" in request.query:
-            added = memoryview(collection.added) if "fieldSelector" not in request.query else memoryview(b"")
+            added = memoryview(collection.added)
             for start in range(0, len(added), CHUNK_BYTES):
                 await response.write(added[start : start + CHUNK_BYTES])
             await response.write(self._bookmark(ends_list=True))

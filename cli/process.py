@@ -60,6 +60,10 @@ class ServeOptions:
     def needs_fleet(self) -> bool:
         return not self.roles.isdisjoint({Role.EXTENDER, Role.CONTROLLERS})
 
+    @property
+    def places(self) -> bool:
+        return Role.CONTROLLERS in self.roles
+
 
 class ServingProcess:
     """The parts of a serving process, and the order in which they start and end."""
@@ -98,7 +102,7 @@ class ServingProcess:
             checks["certificate"] = keeper.readiness_complaint
         if Role.WEBHOOK in self._options.roles:
             checks["leases"] = self._snapshot.tenancy.leases.complaint
-        end_placement = self._placement() if Role.CONTROLLERS in self._options.roles else None
+        end_placement = self._placement() if self._options.places else None
         self._background(watch_time(), "time")
         app = build_app(checks, Exposition() if self._options.metrics else None)
         health = Listener("metrics", app, self._options.listens.metrics)

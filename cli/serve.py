@@ -102,5 +102,7 @@ async def _serve(options: ServeOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(await options.target.client())
-        snapshot = Snapshot(client, Clock(options.time_scale), with_fleet=options.needs_fleet)
+        snapshot = Snapshot(
+            client, Clock(options.time_scale), with_fleet=options.needs_fleet, with_waiting=options.places
+        )
         await ServingProcess(options, client, snapshot, stack, stop).run()

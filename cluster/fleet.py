@@ -81,7 +81,7 @@ class Fleet:
         return self._sizes.bytes_of(image, architecture)
 
     def on_binding(self, observer: BindingObserver) -> None:
-        """Call `observer` with each pod that is seen to be bound (not with those that were when we began)."""
+        """Call `observer` with each pod when it is seen to be bound for the first time."""
         self._observers.append(observer)
 
     def on_change(self, observer: Callable[[], None]) -> None:
@@ -124,7 +124,7 @@ class Fleet:
         record = self._record(pod.node)
         self._bound[pod.key] = record.pods[pod.key] = pod
         self._touch(pod.node, record)
-        if old is not None and was is None:
+        if was is None:
             for observer in self._observers:
                 observer(new)
 

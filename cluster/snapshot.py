@@ -35,6 +35,9 @@ RUNTIME_CLASSES: Final = Resource(
 LEASES: Final = Resource("leases", LeaseName(names.NAMESPACE, "").collection, wire.Lease, is_small=True)
 NODES: Final = Resource("nodes", "/api/v1/nodes", wire.Node, outline=outline_of_node)
 PODS: Final = Resource("pods", "/api/v1/pods", wire.Pod, keep=keep_document, outline=outline)
+BOUND_PODS: Final = Resource("pods", PODS.path, wire.Pod, {"fieldSelector": "spec.nodeName!="}, outline=outline)
+"""Half of what happens to pods happens before they are bound."""
+
 SANDBOX_FAILURES: Final = Resource(
     "sandboxfailures",
     "/api/v1/events",
@@ -57,12 +60,20 @@ class Snapshot:
     `complaint()` says why it cannot be relied on, or None. The tenancy has a narrower one of its own, so that admission
     does not depend on the watches of pods and nodes. Two kinds never make it unreliable: Events, which only add
     evidence, and Leases, since one that cannot be followed is one that nobody is seen to renew.
-    `with_leases` False is for people who may not read Leases. `pace` is by how much the reflectors' own time (silence,
+    `with_waiting` False leaves pods unread until they are bound, and `waiting` empty. `with_leases` False is for people
+    who may not read Leases. `pace` is by how much the reflectors' own time (silence,
     back-off) is faster than the wall's: 1 but where an outage of minutes is to be over in seconds.
     """
 
     def __init__(
-        self, client: ApiClient, clock: Clock, *, with_fleet: bool, with_leases: bool = True, pace: float = 1.0
+        self,
+        client: ApiClient,
+        clock: Clock,
+        *,
+        with_fleet: bool,
+        with_waiting: bool = True,
+        with_leases: bool = True,
+        pace: float = 1.0,
     ) -> None:
         def follow(resource: Resource[T], listener: Listener[T]) -> Reflector[T]:
             return Reflector(
@@ -87,7 +98,7 @@ class Snapshot:
         ]
         self._fleet_reflectors: list[Reflector[Any]] = [
             follow(NODES, fleet.node_changed),
-            follow(PODS, self.pod_changed),
+            follow(PODS if with_waiting else BOUND_PODS, self.pod_changed),
         ]
         evidence: list[Reflector[Any]] = [
             follow(SANDBOX_FAILURES, fleet.sandbox_failure_changed),

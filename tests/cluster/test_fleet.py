@@ -181,10 +181,10 @@ def test_observers_see_a_binding_once(fleet: Fleet) -> None:
     assert seen == ["p1 on n1"]
 
 
-def test_pods_that_were_bound_when_we_began_are_no_bindings(fleet: Fleet) -> None:
+def test_a_pod_that_is_bound_when_it_is_first_heard_of_is_a_binding_too(fleet: Fleet) -> None:
     seen = bindings(fleet)
     fleet.pod_changed(None, pod(on="n1"))
-    assert seen == []
+    assert seen == ["p1 on n1"]
 
 
 def test_an_observer_finds_the_pod_on_its_node_already(fleet: Fleet) -> None:

@@ -13,13 +13,15 @@ import pytest
 from cluster import wire
 from cluster.access import load_access
 from cluster.client import ApiClient
+from cluster.clock import Clock
 from cluster.events import EventRecorder, PodEvent
 from cluster.reflector import Reflector, Resource
-from cluster.snapshot import NAMESPACES, NODES, PODS
+from cluster.snapshot import NAMESPACES, NODES, PODS, Snapshot
 from lab.commandlines import ControlPlaneSettings
 from lab.controlplane import ControlPlane
 from lab.toolchain import Programs
 from model.errors import Conflict, NotFound
+from model.names import WARM_NODE_GATE
 from tests.conftest import namespace_name
 
 pytestmark = pytest.mark.controlplane
@@ -122,6 +124,29 @@ async def test_the_copies_follow_pods(control_plane: ControlPlane) -> None:
         await copies.until(lambda: copies.pods.objects[key].spec.node_name == "anywhere")
         await client.delete(f"{pods}/agent", {"gracePeriodSeconds": 0})
         await copies.until(lambda: key not in copies.pods.objects)
+
+
+async def test_who_leaves_waiting_pods_unread_hears_of_each_when_it_is_bound(control_plane: ControlPlane) -> None:
+    name = namespace_name()
+    pods, bound = f"/api/v1/namespaces/{name}/pods", asyncio.Queue[str]()
+    async with client_of(control_plane) as client, copies_of(client) as copies:
+        snapshot = Snapshot(client, Clock(), with_fleet=True, with_waiting=False, with_leases=False)
+        snapshot.fleet.on_binding(lambda pod: bound.put_nowait(f"{pod.metadata.key} on {pod.spec.node_name}"))
+        await client.create(NAMESPACES.path, named(name))
+        await control_plane.kubectl("wait", "--for=create", f"--namespace={name}", "serviceaccount/default")
+        async with snapshot.following(), asyncio.timeout(DEADLINE_SECONDS):
+            spec = {"containers": CONTAINERS, "schedulingGates": [{"name": WARM_NODE_GATE}]}
+            for pod in ("waiting", "agent"):
+                await client.create(pods, named(pod, spec=spec))
+            await copies.until(lambda: f"{name}/agent" in copies.pods.objects)
+            await client.patch(f"{pods}/agent", {"spec": {"schedulingGates": []}})
+            binding = {"metadata": {"name": "agent"}, "target": {"kind": "Node", "name": "anywhere"}}
+            await client.create(f"{pods}/agent/binding", binding)
+            assert await bound.get() == f"{name}/agent on anywhere"
+            assert snapshot.waiting.pods == {}
+            await client.delete(f"{pods}/agent", {"gracePeriodSeconds": 0})
+            await client.delete(f"{pods}/waiting", {"gracePeriodSeconds": 0})
+            await copies.until(lambda: f"{name}/agent" not in copies.pods.objects)
 
 
 async def test_a_page_at_a_time_gives_the_same_copy_as_a_stream(control_plane: ControlPlane) -> None:
