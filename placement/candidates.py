@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from model.nodes import NodeFacts
 from model.requirements import refusal
 from model.resources import lacking
+from model.score import TIE_SECONDS
 from placement.budgets import start_budget
 from placement.inputs import FleetState, GatedPod, NodeState
 from placement.prospects import Prospect, StartSeconds, prospect, seconds_to_lose_taints
@@ -53,6 +56,7 @@ class Candidates:
         """The seconds on each candidate before anything is placed."""
 
         self.ranked = sorted((seconds, name) for name, seconds in self.at_first.items())
+        self._nodes = fleet.nodes
 
     def seconds(self, node: NodeFacts) -> float:
         """From now to the readiness of one more pod on a candidate, in the state it is planned to be in."""
@@ -61,6 +65,15 @@ class Candidates:
 
     def is_warm(self, name: str) -> bool:
         return name not in self.waits
+
+    def weighed(self, seconds: float, node: NodeFacts) -> float:
+        """The seconds, plus the tie for a start beyond the budget and for a wait: neither is chosen for less."""
+        return seconds + TIE_SECONDS * ((node.starting >= self.budget) + (node.name in self.waits))
+
+    @cached_property
+    def ranked_by_weight(self) -> list[tuple[float, str]]:
+        """Each candidate with its weighed seconds before anything is placed; whatever is placed, they grow no less."""
+        return sorted((self.weighed(seconds, self._nodes[name].facts), name) for seconds, name in self.ranked)
 
 
 class CandidateLists:

@@ -8,8 +8,9 @@ have. The work is bounded by steps, not by time, so that equal inputs have equal
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import Final
 
 from model.preferences import Preferences
@@ -151,7 +152,7 @@ class _Exchange:
         seconds = UNPLACED_SECONDS * (len(self._members) - len(turns))
         for member, _ in turns:
             name = self._before[member.pod.uid]
-            seconds += self._weighed(member, name) or 0.0
+            seconds += self._plan.weighed_seconds(member, name) or 0.0
             self._plan.put(member, name)
         for member, _ in turns:
             self._plan.take(member)
@@ -166,27 +167,27 @@ class _Exchange:
         for member, turn in reversed(turns):
             self._plan.put(member, self._before[member.pod.uid], turn)
 
-    def _weighed(self, member: Member, name: str) -> float | None:
-        """The plan's weighed seconds, plus the tie where a pod with preferences would leave what suited them."""
-        seconds = self._plan.weighed_seconds(member, name)
-        if seconds is None or name == self._before.get(member.pod.uid) or member.pod.preferences == Preferences():
-            return seconds
-        return seconds + TIE_SECONDS
-
     def _least(self, member: Member) -> float:
         return min((seconds for seconds, _ in self._choices(member)), default=UNPLACED_SECONDS)
 
     def _choices(self, member: Member) -> list[tuple[float, str]]:
-        """The best nodes for a member as the plan stands; ranked order ends the search where no later one can win."""
+        """The best nodes for a member as the plan stands; the ranks end the search where no later one can win.
+
+        A pod with preferences pays the tie for leaving what suited them.
+        """
+        own = self._before.get(member.pod.uid)
+        price = 0.0 if own is None or member.pod.preferences == Preferences() else TIE_SECONDS
         choices: list[tuple[float, str]] = []
-        for seconds, name in member.candidates.ranked:
-            if len(choices) >= NODES_TRIED and seconds >= choices[NODES_TRIED - 1][0]:
+        if own is not None and (weighed := self._plan.weighed_seconds(member, own)) is not None:
+            choices.append((weighed, own))
+        for least, name in member.candidates.ranked_by_weight:
+            if len(choices) == NODES_TRIED and least + price >= choices[-1][0]:
                 break
-            weighed = self._weighed(member, name)
+            weighed = None if name == own else self._plan.weighed_seconds(member, name)
             if weighed is not None:
-                choices.append((weighed, name))
-                choices.sort()
-        return list(islice(choices, NODES_TRIED))
+                insort(choices, (weighed + price, name))
+                del choices[NODES_TRIED:]
+        return choices
 
     def _descend(self, index: int, spent: float, least_from: list[float]) -> None:
         if spent + least_from[index] >= self._best_seconds:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from model.nodes import NodeFacts
 from model.resources import lacking, reduced
-from model.score import TIE_SECONDS
 from placement.candidates import Candidates
 from placement.inputs import FleetState, GatedPod
 from placement.tallies import Tally
@@ -76,18 +75,14 @@ class Plan:
         return min((free[resource] // value for resource, value in member.candidates.amounts), default=1)
 
     def weighed_seconds(self, member: Member, name: str) -> float | None:
-        """The same, plus the tie for a start beyond the budget and for a wait: neither is chosen for less."""
+        """The same, weighed by the candidates."""
         seconds = self.seconds(member, name)
-        if seconds is None:
-            return None
-        is_beyond = self.is_spent(member.candidates, name)
-        return seconds + TIE_SECONDS * (is_beyond + (not member.candidates.is_warm(name)))
+        return None if seconds is None else member.candidates.weighed(seconds, self.facts(name))
 
     def weighed_seconds_of(self, member: Member) -> float:
         """The same of a pod that is placed, behind those placed before it."""
         candidates, facts = member.candidates, self.facts_for(member.pod.uid)
-        is_beyond = facts.starting >= candidates.budget
-        return candidates.seconds(facts) + TIE_SECONDS * (is_beyond + (not candidates.is_warm(facts.name)))
+        return candidates.weighed(candidates.seconds(facts), facts)
 
     def is_spent(self, candidates: Candidates, name: str) -> bool:
         """Whether the node has as many starts already as its budget allows."""
