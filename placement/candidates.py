@@ -130,10 +130,9 @@ class CandidateLists:
         self._candidates: dict[object, Candidates] = {}
 
     def of(self, pod: GatedPod) -> Candidates:
-        key = pod.needs, pod.requirements, pod.profile.name
-        if key not in self._candidates:
-            self._candidates[key] = self._made(pod)
-        return self._candidates[key]
+        if pod.kind not in self._candidates:
+            self._candidates[pod.kind] = self._made(pod)
+        return self._candidates[pod.kind]
 
     def _made(self, pod: GatedPod) -> Candidates:
         amounts, profile = pod.requirements.amounts, pod.profile.name

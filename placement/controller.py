@@ -155,6 +155,8 @@ class PlacementController:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
         self._holds, self._nominations = bool(held), bool(nominated)
+        if self._judge.is_behind:
+            self._changed.set()
         self._due = next_decision(held.values(), (self._judge.deadline(pod) for pod in gated))
         self._gauge(held, undecided=len(gated) - len(verdicts))
 

@@ -30,6 +30,11 @@ class GatedPod:
     """What it requires that only the scheduler can judge; empty for nothing."""
 
     @property
+    def kind(self) -> tuple[PodNeeds, Requirements, str]:
+        """What pods have in common that have the same candidates."""
+        return self.needs, self.requirements, self.profile.name
+
+    @property
     def deadline(self) -> float:
         """When the gate is opened in any case; the same after a restart of ours, as it follows from the pod alone."""
         return self.created + self.profile.spec.max_hold_seconds
