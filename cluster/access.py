@@ -49,6 +49,7 @@ async def load_access(kubeconfig: Path | None = None, context: str | None = None
     try:
         if choice is None:
             config.load_incluster_config(client_configuration=configuration)
+            configuration.refresh_api_key_hook = FileToken(SERVICE_ACCOUNT_TOKEN).renew
         else:
             await _load(choice, configuration)
         ssl_context = _ssl_context(configuration)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from cluster import access as subject
 from cluster.access import load_access
+from lab.credentials import Credentials
 from model.errors import InvalidInput
 from tests.cluster.kubeconfigs import kubeconfig, plugin
 
@@ -18,6 +21,27 @@ async def test_a_context_leads_to_its_cluster(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path / "config", "here", "there", current="here", user={"token": "secret"})
     access = await load_access(path, "there")
     assert (access.server, await access.authorization()) == ("http://127.0.0.1:1/there", "Bearer secret")
+
+
+async def test_a_pods_token_that_cannot_be_read_again_is_used_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from kubernetes.aio.config import incluster_config as library
+
+    token = tmp_path / "token"
+    token.write_text("secret")
+    authority = Credentials(tmp_path / "credentials", now=datetime.now(UTC)).ca_file
+    monkeypatch.setattr(subject, "SERVICE_ACCOUNT_TOKEN", token)
+    monkeypatch.setattr(library, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(library, "SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setattr("cluster.tokens.REREAD_SECONDS", 0.0)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    access = await load_access()
+    assert (access.server, await access.authorization()) == ("https://127.0.0.1:1", "Bearer secret")
+    token.unlink()
+    assert await access.authorization() == "Bearer secret"
+    assert "cannot be read" in caplog.text
 
 
 async def test_the_token_of_a_plugin_is_what_we_show(tmp_path: Path) -> None:
