@@ -93,19 +93,29 @@ def scenario(
     ] = None,
     speed: Speed = None,
     constants: ConstantsFile = None,
+    path: Report = None,
+    docs: Docs = None,
 ) -> None:
     """Let plain and tuned kube-schedulers and Stoker place the same pods in the same trouble, and judge them."""
     from rich.console import Console
 
+    from benchmarks import stories
+    from benchmarks.report import describe_machine
     from lab.constants import load_constants
     from lab.scenarios.modes import chosen
     from lab.scenarios.report import report, show
     from lab.scenarios.suite import Assignment, Suite
 
+    path = _destination(name, path, "build/scenarios/report.json")
+    _check_docs(name, docs, stories.check)
     loaded = load_constants(constants)
     suite = Suite(loaded, _tell)
     assignment = Assignment(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
     cases = asyncio.run(suite.run(_programs(), assignment))
+    if path is not None:
+        _write(report(cases), path)
+    if docs is not None:
+        stories.renew(report(cases), describe_machine(), docs)
     if output is ReportOutput.JSON:
         typer.echo(json.dumps(report(cases), indent=1))
     else:

@@ -1,4 +1,4 @@
-"""`stoker lab bench` and `faults`: where the report and the page's figures go is settled before the work."""
+"""`stoker lab bench`, `faults`, `scenario`: where the report and the page's figures go is settled before the work."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from benchmarks import page, suite
+from benchmarks import page, stories, suite
 from benchmarks.faults import page as faults_page
 from benchmarks.faults import suite as faults_suite
 from benchmarks.faults.findings import Finding
 from benchmarks.report import Bench, Comparison
 from cli import lab
 from cli.choices import BENCHMARKS
+from lab.scenarios.suite import Assignment, Suite
+from lab.scenarios.verdicts import Case
 from model.errors import InvalidInput
+from tests.lab.scenarios.stories import case
 
-COMMANDS = pytest.mark.parametrize("command", ["bench", "faults"])
-ONE = {"bench": "filter", "faults": "creates"}
-PAGES = {"bench": ("performance.md", page.BEGIN), "faults": ("reliability.md", faults_page.BEGIN)}
+COMMANDS = pytest.mark.parametrize("command", ["bench", "faults", "scenario"])
+ONE = {"bench": "filter", "faults": "creates", "scenario": "burst"}
+PAGES = {
+    "bench": ("performance.md", page.BEGIN),
+    "faults": ("reliability.md", faults_page.BEGIN),
+    "scenario": ("scenarios.md", stories.BEGIN),
+}
 
 
 @pytest.fixture
@@ -38,6 +45,11 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(name)
             keep(Finding(name, "creates", 100.0, 10, 0, 0, 0.5))
 
+    async def tell(_suite: Suite, _programs: object, assignment: Assignment) -> list[Case]:
+        seen.extend(assignment.names)
+        return [case(name=name) for name in assignment.names]
+
+    monkeypatch.setattr(Suite, "run", tell)
     monkeypatch.setattr(suite, "run", measure)
     monkeypatch.setattr(faults_suite, "run", try_out)
     monkeypatch.setattr(lab, "_bench_placement", lambda _: measure("placement"))
@@ -84,13 +96,13 @@ def test_the_figures_of_one_do_not_replace_those_of_all(command: str, done: list
 @COMMANDS
 def test_report_and_page_are_written_of_all(command: str, done: list[str], tmp_path: Path) -> None:
     name, begin = PAGES[command]
-    (tmp_path / name).write_text(f"before\n{begin}\nold\n{page.END}\nafter\n")
+    (tmp_path / name).write_text(f"before\n{begin}\nstale\n{page.END}\nafter\n")
     report = tmp_path / "made" / "report.json"
     assert run(command, "all", "--report", report, "--docs", tmp_path).exit_code == 0
     (found,) = (items for items in json.loads(report.read_text()).values() if isinstance(items, list) and items)
     renewed = (tmp_path / name).read_text()
     assert [item["name"] for item in found] == done
-    assert "old" not in renewed
+    assert "stale" not in renewed
     assert all(f"`{one}`" in renewed for one in done)
 
 
