@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,23 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Storm:
+    """What came of requests that were sent at their times, whatever became of those before."""
+
+    seconds: tuple[float, ...]
+    """Until a request was answered, from the moment at which it was due, not from its writing; in rising order."""
+
+    answers: Counter[tuple[int, str]]
+    """By status and Retry-After."""
+
+    per_second: float
+    """At which requests were really written."""
+
+    def count(self, status: int) -> int:
+        return sum(count for (answered, _), count in self.answers.items() if answered == status)
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """What a server wants of its clients, and they of it."""
 
@@ -63,10 +81,24 @@ class Trust:
 
 class _Output(msgspec.Struct):
     micros: list[int]
-    seconds: float
-    sent: int
     failed: int
     failure: str
+
+
+class _Closed(_Output):
+    seconds: float
+    sent: int
+
+
+class _Open(_Output):
+    written: list[int]
+    """Microseconds from the first request's time until each was written as a whole."""
+
+    answers: dict[str, int]
+    """By status, with Retry-After behind it where there is one."""
+
+
+Told = TypeVar("Told", bound=_Output)
 
 
 class Generator:
@@ -79,20 +111,29 @@ class Generator:
         self._first = 0
 
     async def send(self, url: str, load: Load, trust: Trust | None = None) -> Answers:
-        """LabError where a request failed."""
-        trust = trust or Trust()
-        bodies = self._directory / f"bodies-{next(self._runs)}"
-        bodies.write_bytes(b"\n".join(load.bodies))
-        try:
-            output = await self._run(url, load, trust, bodies)
-        finally:
-            bodies.unlink()
-        self._first += load.requests
-        if output.failed or not output.micros:
-            raise LabError(f"{output.failed} requests to {url} failed, one of them with: {output.failure}")
+        """A closed loop: each request as soon as the last one on its connection is answered.
+
+        LabError where a request failed.
+        """
+        output = await self._run(url, load, trust or Trust(), {}, _Closed)
         return Answers(tuple(sorted(micros / 1000 for micros in output.micros)), output.seconds, output.sent)
 
-    async def _run(self, url: str, load: Load, trust: Trust, bodies: Path) -> _Output:
+    async def storm(self, url: str, load: Load, per_second: float, trust: Trust | None = None) -> Storm:
+        """An open loop, as long as the load's requests last; those that open its connections are sent before, slowly.
+
+        LabError where a request got no answer, and where one of those was answered with anything but 200.
+        """
+        output = await self._run(url, load, trust or Trust(), {"rate": per_second}, _Open)
+        answers: Counter[tuple[int, str]] = Counter()
+        for answer, count in output.answers.items():
+            status, _, retry_after = answer.partition(" ")
+            answers[int(status), retry_after] = count
+        written = (len(output.written) - 1) * 1e6 / max(output.written)
+        return Storm(tuple(sorted(micros / 1e6 for micros in output.micros)), answers, written)
+
+    async def _run(self, url: str, load: Load, trust: Trust, more: Mapping[str, object], output: type[Told]) -> Told:
+        bodies = self._directory / f"bodies-{next(self._runs)}"
+        bodies.write_bytes(b"\n".join(load.bodies))
         options = {
             "url": url,
             "bodies": bodies,
@@ -102,12 +143,21 @@ class Generator:
             "first": self._first,
             "authority": trust.authority or "",
             "token": trust.token,
+            **more,
         }
+        try:
+            printed = await self._printed(*(f"-{name}={value}" for name, value in options.items()))
+        finally:
+            bodies.unlink()
+        self._first += load.requests
+        told = msgspec.json.decode(printed, type=output)
+        if told.failed or not told.micros:
+            raise LabError(f"{told.failed} requests to {url} failed, one of them with: {told.failure}")
+        return told
+
+    async def _printed(self, *options: str) -> bytes:
         child = await asyncio.create_subprocess_exec(
-            self._program,
-            *(f"-{name}={value}" for name, value in options.items()),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            self._program, *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         try:
             printed, complaint = await child.communicate()
@@ -116,7 +166,7 @@ class Generator:
                 child.kill()
         if child.returncode != 0:
             raise LabError(f"the load generator failed: {complaint.decode(errors='replace').strip()}")
-        return msgspec.json.decode(printed, type=_Output)
+        return printed
 
 
 async def in_turn(sides: Mapping[str, Callable[[], Awaitable[T]]], rounds: int) -> dict[str, list[T]]:

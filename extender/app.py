@@ -20,7 +20,7 @@ from extender.protocol import decode_args, decode_names, encode_filter_result
 from extender.scheduling import Scheduling
 from model.errors import InvalidRequest
 from serving.answers import answering
-from serving.connections import seconds_in_hand
+from serving.connections import take_up
 from serving.requests import read_json
 from serving.turns import Turns
 
@@ -45,9 +45,7 @@ next to nothing, and 4,096 connections would hold 300 MB of them."""
 T = TypeVar("T")
 
 
-def build_app(
-    scheduling: Scheduling, *, waited: Callable[[web.BaseRequest], float] = seconds_in_hand
-) -> web.Application:
+def build_app(scheduling: Scheduling, *, waited: Callable[[web.BaseRequest], float] = take_up) -> web.Application:
     """`waited` tells for how many seconds a request has been in hand."""
     lists, turns = AskedLists(decode_names), Turns()
     waiting_bytes = 0

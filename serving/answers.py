@@ -63,7 +63,7 @@ def answering(
             response = refuse(listener, request, _overdue(deadline_seconds)) if late else fail(listener, request, error)
         finally:
             BODIES.release(request)
-        _observe(listener, request, response.status, clock() - started)
+        observe(listener, _path(request), response.status, clock() - started)
         return response
 
     return answer
@@ -126,11 +126,16 @@ def _wrong_method(request: web.Request, allowed: set[str]) -> InvalidRequest:
     )
 
 
-def _observe(listener: str, request: web.Request, status: int, seconds: float) -> None:
-    resource = request.match_info.route.resource
-    count, histogram = _measures(listener, UNKNOWN_PATH if resource is None else resource.canonical, status)
+def observe(listener: str, path: str, status: int, seconds: float) -> None:
+    """A request was answered; `path` is one of the listener's own, or UNKNOWN_PATH."""
+    count, histogram = _measures(listener, path, status)
     count.inc()
     histogram.observe(seconds)
+
+
+def _path(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return UNKNOWN_PATH if resource is None else resource.canonical
 
 
 @cache

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from model.errors import InvalidRequest
 from serving import metrics
-from serving.answers import fail, refuse
+from serving.answers import fail, observe, refuse
+from serving.shedding import SHED_STATUS, Shedding, missing_bytes
 
 KEEP_ALIVE_SECONDS: Final = 120.0
 """Longer than the 90 s for which the API server and the scheduler keep idle connections: they close first."""
@@ -33,7 +34,11 @@ class Connections:
     def __init__(self, listener: str, *, head_deadline_seconds: float, most: int = MAX_CONNECTIONS) -> None:
         self.listener = listener
         self.head_deadline_seconds = head_deadline_seconds
+        self.shedding: Shedding | None = None
+        """None where nothing is shed."""
+
         self._most = most
+        self._waiting: set[Connection] = set()
         self._open: set[Connection] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()
@@ -46,6 +51,18 @@ class Connections:
         """Whether there are as many as there may be: another one costs one."""
         return len(self._open) >= self._most
 
+    @property
+    def sheds(self) -> bool:
+        return self.shedding is not None and len(self._waiting) >= self.shedding.most_waiting
+
+    def waits(self, connection: Connection) -> None:
+        """A request's head is here, and its turn has yet to come."""
+        if self.shedding is not None:
+            self._waiting.add(connection)
+
+    def waits_no_more(self, connection: Connection) -> None:
+        self._waiting.discard(connection)
+
     def count_refusal(self) -> None:
         metrics.CONNECTIONS_REFUSED.labels(self.listener).inc()
 
@@ -55,6 +72,7 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         self._open.discard(connection)
+        self._waiting.discard(connection)
         if not self._open:
             self._none_left.set()
 
@@ -69,10 +87,10 @@ class Connections:
 
 class Connection(web.RequestHandler):
     """aiohttp's protocol, with a timer from a request's first byte (or the connection's start) to its whole head, and
-    with one while the client does not read its answer.
+    with one while the client does not read its answer. What is to be shed never gets to aiohttp.
     """
 
-    __slots__ = ("_connections", "_head_timer", "_send_timer", "head_at")
+    __slots__ = ("_connections", "_head_timer", "_send_timer", "_shed_handle", "_unread_bytes", "head_at")
 
     def __init__(self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -86,6 +104,10 @@ class Connection(web.RequestHandler):
         self._connections = connections
         self._head_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._shed_handle: asyncio.Handle | None = None
+        self._unread_bytes = 0
+        """What is to come of a request that is shed."""
+
         self.head_at = 0.0
         """When the last request's head was whole, on the monotonic clock."""
 
@@ -104,12 +126,27 @@ class Connection(web.RequestHandler):
         self._connections.remove(self)
         super().connection_lost(exc)
 
+    def take_up(self) -> float:
+        """The turn of the last request has come; how long ago its head was whole."""
+        self._connections.waits_no_more(self)
+        return monotonic() - self.head_at
+
     def data_received(self, data: bytes) -> None:
+        if self._shed_handle is not None:  # it does not wait for the answer before it goes on
+            self._shed_handle.cancel()
+            self._tell_shed()
+        if self._unread_bytes:
+            self._skip(data)
+        elif not (self._connections.sheds and self.is_idle and self._shed(data)):
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         heads = self._request_count
         super().data_received(data)
         if self._request_count != heads:
             self._stop_head_timer()
             self.head_at = monotonic()
+            self._connections.waits(self)
         elif self.is_idle:
             self._start_head_timer()
 
@@ -150,6 +187,45 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
+    def _shed(self, data: bytes) -> bool:
+        """False where this is nothing that can be shed."""
+        shedding = self._connections.shedding
+        missing = missing_bytes(data, shedding.path) if shedding else None
+        if missing is None:
+            return False
+        self._unread_bytes = missing
+        self.head_at = monotonic()
+        if missing:
+            self._start_head_timer()
+        else:
+            self._tell_shed_soon()
+        return True
+
+    def _skip(self, data: bytes) -> None:
+        rest = data[self._unread_bytes :]
+        self._unread_bytes = max(0, self._unread_bytes - len(data))
+        if self._unread_bytes:
+            return
+        self._stop_head_timer()
+        self._tell_shed_soon()
+        if rest:
+            self.data_received(rest)
+
+    def _tell_shed_soon(self) -> None:
+        """After those that wait: where clients ask again at once, the loop would never come to an end of reading."""
+        self._shed_handle = self._loop.call_soon(self._tell_shed)
+
+    def _tell_shed(self) -> None:
+        self._shed_handle = None
+        shedding = self._connections.shedding
+        if shedding is None or self.transport is None:
+            self.force_close()
+            return
+        self.transport.write(shedding.answer)
+        shedding.count()
+        observe(self._connections.listener, shedding.path, SHED_STATUS, monotonic() - self.head_at)
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+
     def _start_head_timer(self) -> None:
         self._head_timer = self._loop.call_later(self._connections.head_deadline_seconds, self._give_up_on_head)
 
@@ -168,7 +244,7 @@ class Connection(web.RequestHandler):
         self.abort()
 
 
-def seconds_in_hand(request: web.BaseRequest) -> float:
-    """How long ago a request's head was whole; 0 where no Listener received it."""
+def take_up(request: web.BaseRequest) -> float:
+    """Begin to answer: the request waits no more. Seconds since its head was whole; 0 where no Listener received it."""
     connection = request.protocol
-    return monotonic() - connection.head_at if isinstance(connection, Connection) else 0.0
+    return connection.take_up() if isinstance(connection, Connection) else 0.0

@@ -12,6 +12,7 @@ from aiohttp import web
 from serving.acceptor import Acceptor
 from serving.addresses import Address
 from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections
+from serving.shedding import SHEDDING
 
 _CLEANUP_SECONDS: Final = 0.5
 
@@ -37,6 +38,7 @@ class Listener:
         self._ssl_context = ssl_context
         self._draining = False
         self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
+        self._connections.shedding = app.get(SHEDDING)
         self._runner = web.AppRunner(app, shutdown_timeout=_CLEANUP_SECONDS)
         self._acceptor: Acceptor | None = None
         app.on_response_prepare.append(self._end_connection_when_draining)

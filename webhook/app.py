@@ -10,8 +10,9 @@ from typing import Final
 from aiohttp import web
 
 from serving.answers import answering
-from serving.connections import seconds_in_hand
+from serving.connections import take_up
 from serving.requests import BODY_DEADLINE_SECONDS, MAX_BODY_BYTES, read_json
+from serving.shedding import SHEDDING, Shedding
 from webhook import metrics
 from webhook.decision import LAG_BUDGET_SECONDS, Admission, UnknownProfile
 from webhook.review import AdmissionRequest, decode_review, encode_answer
@@ -19,12 +20,18 @@ from webhook.tenancy import Tenancy
 from webhook.verdict import Refusal, Verdict
 
 LISTENER: Final = "webhook"
+PATH: Final = "/mutate"
 
 LATE_SECONDS: Final = 1.0
 """A review that waited so long for its turn is shed: the API server's patience is five times that, and a create that
 is told to come back is better than all of them standing in a queue that only grows."""
 
-RETRY_AFTER_SECONDS: Final = "1"
+MOST_WAITING: Final = 512
+"""Reviews in hand with which one that comes is shed unparsed: a quarter of a second's work, and more than an API server
+has under way by default at once for pods."""
+
+RETRY_AFTER_SECONDS: Final = 1
+SHED_TEXT: Final = "more reviews come than Stoker can answer; ask again in a second\n"
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +43,7 @@ def build_app(
     lag_budget_seconds: float = LAG_BUDGET_SECONDS,
     body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
-    waited: Callable[[web.Request], float] = seconds_in_hand,
+    waited: Callable[[web.Request], float] = take_up,
 ) -> web.Application:
     """Reads `tenancy` only; the one effect of a review, dry run or not, is in metrics and log."""
     admission = Admission(tenancy, unknown_profile, lag_budget_seconds, clock)
@@ -52,7 +59,8 @@ def build_app(
         return web.Response(body=encode_answer(review.uid, verdict), content_type="application/json")
 
     app = web.Application(middlewares=[answering(LISTENER)], client_max_size=MAX_BODY_BYTES)
-    app.router.add_post("/mutate", mutate)
+    app.router.add_post(PATH, mutate)
+    app[SHEDDING] = Shedding(PATH, MOST_WAITING, RETRY_AFTER_SECONDS, SHED_TEXT, metrics.SHED.inc)
     return app
 
 
@@ -62,8 +70,7 @@ def _shed() -> web.Response:
     The API server asks again after the time named, within its own patience; no log line, since there are too many.
     """
     metrics.SHED.inc()
-    text = "more reviews come than Stoker can answer; ask again in a second\n"
-    return web.Response(status=429, text=text, headers={"Retry-After": RETRY_AFTER_SECONDS})
+    return web.Response(status=429, text=SHED_TEXT, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _judge(admission: Admission, review: AdmissionRequest) -> Verdict:

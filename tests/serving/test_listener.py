@@ -273,7 +273,7 @@ async def test_a_handler_is_told_how_long_its_request_waited_for_it(monkeypatch:
     monkeypatch.setattr(connections, "monotonic", itertools.count(100.0, 7.0).__next__)
 
     async def tell(request: web.Request) -> web.Response:
-        return web.Response(text=str(connections.seconds_in_hand(request)))
+        return web.Response(text=str(connections.take_up(request)))
 
     app = web.Application()
     app.router.add_get("/", tell)

@@ -1,6 +1,7 @@
-// The load generator, the same for both sides: it sends prepared bodies over so many connections, each of them as soon
+// The load generator, the same for both sides. In a closed loop it sends prepared bodies over so many connections, each of them as soon
 // as the last answer is read, and prints how long every answer took. The first answer on each connection is not counted:
-// schedulers and API servers keep their connections, and a handshake would be the slowest answer of all.
+// schedulers and API servers keep their connections, and a handshake would be the slowest answer of all. With a rate it is
+// an open loop (storm.go).
 package main
 
 import (
@@ -14,11 +15,15 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
+
+// For one answer.
+const patience = 60 * time.Second
 
 // In a body it stands for the number of the request, so that no two requests are about the same pod.
 var placeholder = []byte("@NUMBER@")
@@ -31,11 +36,17 @@ type result struct {
 	Failure string  `json:"failure"`
 }
 
+type bodyLines [][]byte
+
+func (b bodyLines) body(number int64) []byte {
+	return bytes.ReplaceAll(b[number%int64(len(b))], placeholder, strconv.AppendInt(nil, number, 10))
+}
+
 type generator struct {
 	client *http.Client
 	url    string
 	token  string
-	bodies [][]byte
+	bodies bodyLines
 	next   atomic.Int64
 }
 
@@ -48,27 +59,43 @@ func main() {
 	first := flag.Int64("first", 0, "number of the first request")
 	authority := flag.String("authority", "", "PEM file of the server's CA")
 	token := flag.String("token", "", "bearer token")
+	rate := flag.Float64("rate", 0, "send so many a second, answered or not; 0: each when the last one is answered")
 	flag.Parse()
 
 	content, err := os.ReadFile(*bodies)
 	check(err)
-	g := &generator{client: client(*connections, *authority), url: *url, token: *token}
-	g.bodies = bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+	prepared := bodyLines(bytes.Split(bytes.TrimSpace(content), []byte("\n")))
+	config := trusting(*authority)
+	if *rate > 0 {
+		debug.SetGCPercent(gcPercent)
+		s := newStorm(*url, config, prepared)
+		check(s.connect(*connections, *first))
+		output := s.run(*rate, *first+int64(*connections), *requests-int64(*connections))
+		check(json.NewEncoder(os.Stdout).Encode(output))
+		return
+	}
+	g := &generator{client: client(*connections, config), url: *url, token: *token, bodies: prepared}
 	g.next.Store(*first)
 	output := g.run(*connections, *first+*requests, time.Duration(*seconds*float64(time.Second)))
 	check(json.NewEncoder(os.Stdout).Encode(output))
 }
 
-func client(connections int, authority string) *http.Client {
-	transport := &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}
-	if authority != "" {
-		pem, err := os.ReadFile(authority)
-		check(err)
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(pem)
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
+func trusting(authority string) *tls.Config {
+	if authority == "" {
+		return nil
 	}
-	return &http.Client{Transport: transport, Timeout: 60 * time.Second}
+	pem, err := os.ReadFile(authority)
+	check(err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	return &tls.Config{RootCAs: pool}
+}
+
+func client(connections int, config *tls.Config) *http.Client {
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, TLSClientConfig: config,
+	}
+	return &http.Client{Transport: transport, Timeout: patience}
 }
 
 func (g *generator) run(connections int, end int64, limit time.Duration) result {
@@ -124,8 +151,7 @@ func (g *generator) send(end int64, deadline time.Time, most int64) (micros []in
 }
 
 func (g *generator) ask(number int64) (time.Duration, error) {
-	body := bytes.ReplaceAll(g.bodies[number%int64(len(g.bodies))], placeholder, strconv.AppendInt(nil, number, 10))
-	request, err := http.NewRequest(http.MethodPost, g.url, bytes.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, g.url, bytes.NewReader(g.bodies.body(number)))
 	if err != nil {
 		return 0, err
 	}
