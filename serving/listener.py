@@ -41,7 +41,7 @@ class Listener:
         self._connections.shedding = app.get(SHEDDING)
         self._runner = web.AppRunner(app, shutdown_timeout=_CLEANUP_SECONDS)
         self._acceptor: Acceptor | None = None
-        app.on_response_prepare.append(self._end_connection_when_draining)
+        app.on_response_prepare.append(self._answered)
 
     async def start(self) -> None:
         """Returns when requests are accepted; raises InvalidInput where the address cannot be had."""
@@ -85,7 +85,10 @@ class Listener:
             await self._acceptor.abort()
         await self._runner.cleanup()
 
-    async def _end_connection_when_draining(self, _: web.Request, response: web.StreamResponse) -> None:
+    async def _answered(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Whoever is answered waits no more, also where nobody took it up; and a connection ends with the listener."""
+        if isinstance(connection := request.protocol, Connection):
+            self._connections.waits_no_more(connection)
         if self._draining:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp has written its own headers by now

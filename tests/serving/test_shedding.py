@@ -20,6 +20,7 @@ from tests.serving.test_listener import LOOPBACK, read_answer
 HEAD = b"POST /ask?timeout=5s HTTP/1.1\r\nHost: stoker\r\nContent-Type: application/json\r\n"
 ASK = HEAD + b"Content-Length: 4\r\n\r\n{  }"
 OTHER = ASK.replace(b"/ask", b"/other")
+UNKNOWN = ASK.replace(b"/ask", b"/nowhere")
 
 
 class Server:
@@ -128,6 +129,16 @@ async def test_requests_that_do_not_wait_for_answers_get_them_in_order() -> None
         heads = [(await read_answer(reader))[0] for _ in range(2)]
         writer.close()
     assert [head.split()[1] for head in heads] == ["429", "200"]
+
+
+async def test_who_was_refused_before_anybody_took_it_up_waits_no_more() -> None:
+    async with shedding(most_waiting=1) as server:
+        others = [await server.connect() for _ in range(3)]
+        assert [await status(*other, UNKNOWN) for other in others] == [404, 404, 404]
+        reader, writer = await server.connect()
+        assert await status(reader, writer, ASK) == 200
+        for _, other in (*others, (reader, writer)):
+            other.close()
 
 
 async def test_nothing_is_shed_unless_enough_wait_for_their_turn() -> None:
