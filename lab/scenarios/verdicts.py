@@ -17,8 +17,10 @@ MOST_REGRET: Final = 0.05
 MOST_AVOIDABLE: Final[Mapping[str, float]] = {PLAIN.name: 0.10, TUNED.name: 0.25}
 """Of another mode's avoidable seconds at p95, on a mixed fleet."""
 
+WITHOUT_STOKER: Final = (PLAIN.name, TUNED.name)
+
 LATER_SECONDS: Final = 2.0
-"""How much later than without Stoker pods may be ready, at p95."""
+"""How much later than the better of those without Stoker pods may be ready, at p95."""
 
 RELEASE_WALL_SECONDS: Final = 1.0
 """In which a pod is let through that no node has room for."""
@@ -115,14 +117,17 @@ def _about_omniscience(case: Case) -> Iterator[str]:
 
 
 def _about_lateness(case: Case) -> Iterator[str]:
-    plain = case.findings.get(PLAIN.name)
+    ready = {
+        name: p95([finding.seconds(sight) for sight in finding.sights]) or 0.0
+        for name, finding in case.findings.items()
+    }
+    without = min(((ready[name], name) for name in WITHOUT_STOKER if name in ready), default=None)
+    if without is None:
+        return
+    least, best = without
     for name in (EXTENDER.name, NOMINATION.name):
-        finding = case.findings.get(name)
-        if plain is None or finding is None:
-            continue
-        without, with_stoker = (p95([run.seconds(sight) for sight in run.sights]) or 0.0 for run in (plain, finding))
-        if with_stoker > without + LATER_SECONDS:
-            yield f"{name}: ready after {with_stoker:.1f} s at p95, without Stoker after {without:.1f}"
+        if name in ready and ready[name] > least + LATER_SECONDS:
+            yield f"{name}: ready after {ready[name]:.1f} s at p95, without Stoker after {least:.1f} ({best})"
 
 
 def _about_avoidable_seconds(case: Case, nomination: Finding) -> Iterator[str]:

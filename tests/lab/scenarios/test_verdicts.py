@@ -49,6 +49,20 @@ def test_what_does_not_hold_is_told(judged: Case, complaint: str) -> None:
     assert [text for text in complaints(judged) if complaint in text]
 
 
+@pytest.mark.parametrize("best", ["plain", "tuned"])
+def test_no_pod_may_be_later_than_with_the_better_of_the_schedulers_without_stoker(best: str) -> None:
+    others = [finding(name, sight(seconds=50.0 if name == best else 99.0)) for name in ("plain", "tuned")]
+    judged = case(*others, nomination(seconds=52.1), name="burst", least=(50.0,))
+    assert f"nomination: ready after 52.1 s at p95, without Stoker after 50.0 ({best})" in complaints(judged)
+
+
+def test_two_seconds_later_than_without_stoker_are_allowed() -> None:
+    judged = case(
+        plain(50.0), finding("tuned", sight(seconds=51.0)), nomination(seconds=52.0), name="burst", least=(50.0,)
+    )
+    assert complaints(judged) == []
+
+
 def test_a_pod_that_is_never_ready_without_stoker_either_is_not_stuck() -> None:
     assert stuck_pods(case(plain(None), nomination(seconds=None))) == []
 
