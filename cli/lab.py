@@ -94,13 +94,16 @@ def scenario(
     speed: Speed = None,
     constants: ConstantsFile = None,
 ) -> None:
-    """Let plain and tuned kube-schedulers and Stoker place the same pods in the same trouble, and judge them."""
+    """Let plain and tuned kube-schedulers and Stoker place the same pods in the same trouble, and judge them; ends with
+    status 1 where a promise does not hold, or a mode that it is held against was not run.
+    """
     from rich.console import Console
 
     from lab.constants import load_constants
     from lab.scenarios.modes import chosen
     from lab.scenarios.report import report, show
     from lab.scenarios.suite import Assignment, Suite
+    from lab.scenarios.verdicts import complaints
 
     loaded = load_constants(constants)
     suite = Suite(loaded, _tell)
@@ -110,6 +113,7 @@ def scenario(
         typer.echo(json.dumps(report(cases), indent=1))
     else:
         show(cases, Console(width=None if Console().is_terminal else 140))
+    raise typer.Exit(1 if any(map(complaints, cases)) else 0)
 
 
 @app.command()

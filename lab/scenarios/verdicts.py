@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Final
 
 from lab.outcomes import percentile
-from lab.scenarios.modes import EXTENDER, NOMINATION, PLAIN, TUNED
+from lab.scenarios.modes import EXTENDER, MODES, NOMINATION, PLAIN, TUNED
 from lab.scenarios.omniscience import Placement
 from lab.scenarios.sights import Finding, Sight
 from lab.stories import ColdJoin, Story
@@ -76,16 +76,17 @@ def stuck_pods(case: Case) -> list[str]:
     """Nominated pods that were not ready in the end, held too long, or left Unschedulable with a nomination."""
     if case.nomination is None:
         return []
-    return [sight.name for sight in case.nomination.sights if _why_stuck(case, sight)]
+    return [name for name, _ in _stuck(case, case.nomination)]
 
 
 def complaints(case: Case) -> list[str]:
-    """Everything that did not hold, in sentences; empty where all did."""
-    found = [f"{finding.mode}: {text}" for finding in case.findings.values() for text in finding.complaints]
+    """Everything that did not hold or could not be judged, in sentences; empty where all held."""
+    found = list(_about_missing_modes(case))
+    found += [f"{finding.mode}: {text}" for finding in case.findings.values() for text in finding.complaints]
     found += _about_omniscience(case)
     if case.nomination is None:
         return found
-    found += [f"{sight.name} {why}" for sight in case.nomination.sights if (why := _why_stuck(case, sight))]
+    found += [f"{name} {why}" for name, why in _stuck(case, case.nomination)]
     found += _about_lateness(case)
     if case.name == "mixed-fleet":
         found += _about_avoidable_seconds(case, case.nomination)
@@ -94,15 +95,27 @@ def complaints(case: Case) -> list[str]:
     return found
 
 
-def _why_stuck(case: Case, sight: Sight) -> str | None:
+def _about_missing_modes(case: Case) -> Iterator[str]:
+    """Without one of them a promise was not tried, and may not pass for kept."""
+    if missing := [mode.name for mode in MODES if mode.name not in case.findings]:
+        yield f"not judged: without {', '.join(missing)} there is nothing to hold the others against"
+
+
+def _stuck(case: Case, nomination: Finding) -> Iterator[tuple[str, str]]:
+    """The pods that are stuck, each with why."""
+    for sight, least in zip(nomination.sights, case.omniscient.seconds, strict=True):
+        if why := _why_stuck(case, sight, least):
+            yield sight.name, why
+
+
+def _why_stuck(case: Case, sight: Sight, least: float) -> str | None:
+    """`least`: the pod's seconds in the omniscient placement. Where even that has no place for it, it may stay away."""
     held = sight.gate_wall_seconds * case.speed
     if sight.is_gated or (sight.gate_wall_seconds - NOISE_WALL_SECONDS) * case.speed > case.max_hold_seconds:
         return f"was held for {held:.0f} s, {case.max_hold_seconds:.0f} is its deadline"
     if sight.is_stranded or sight.stranded_wall_seconds > STRANDED_WALL_SECONDS:
         return f"was Unschedulable with a nomination for {sight.stranded_wall_seconds:.1f} wall seconds"
-    plain = case.findings.get(PLAIN.name)
-    ready_without = plain is None or any(other.name == sight.name and other.seconds for other in plain.sights)
-    if sight.seconds is None and ready_without:
+    if sight.seconds is None and isfinite(least):
         return "was never ready"
     return None
 
