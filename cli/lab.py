@@ -102,13 +102,13 @@ def scenario(
     from lab.constants import load_constants
     from lab.scenarios.modes import chosen
     from lab.scenarios.report import report, show
-    from lab.scenarios.suite import Assignment, Suite
+    from lab.scenarios.suite import Selection, Suite
     from lab.scenarios.verdicts import complaints
 
     loaded = load_constants(constants)
     suite = Suite(loaded, _tell)
-    assignment = Assignment(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
-    cases = asyncio.run(suite.run(_programs(), assignment))
+    selection = Selection(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
+    cases = asyncio.run(suite.run(_programs(), selection))
     if output is ReportOutput.JSON:
         typer.echo(json.dumps(report(cases), indent=1))
     else:
