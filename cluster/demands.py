@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cluster import wire
-from cluster.repulsions import Repulsion, repulsion
+from cluster.repulsions import Repulsion, shared
 from model import names
 from model.errors import InvalidInput
 from model.preferences import (
@@ -145,7 +145,7 @@ def repulsions_of(pod: wire.Pod) -> tuple[Repulsion, ...]:
     affinity = pod.spec.affinity
     if affinity is None or affinity.pod_anti_affinity is None:
         return ()
-    return tuple(_repulsions(affinity.pod_anti_affinity.required, pod))
+    return shared(tuple(_repulsions(affinity.pod_anti_affinity.required, pod)))
 
 
 def identity_of(pod: wire.Pod) -> PodIdentity:
@@ -204,7 +204,7 @@ def _repulsions(terms: Iterable[wire.PodAffinityTerm], pod: wire.Pod) -> Iterato
         if term.label_selector is not None:
             selector = _pod_selector(term.label_selector, pod, term.namespaces)
             homes = selector.namespaces if term.namespace_selector is None else None
-            yield repulsion(term.topology_key, homes, selector.expressions)
+            yield Repulsion(term.topology_key, homes, selector.expressions)
 
 
 def _pod_preferences(

@@ -7,6 +7,7 @@ locks and get no copies. A node's facts are built once after a change and are im
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 
 from cluster import metrics, wire
@@ -129,7 +130,7 @@ class Fleet:
         key = (new or old).metadata.key  # type: ignore[union-attr] # one of the two at least
         was = self._bound.get(key)
         pod = bound_pod(new, self._clock, was) if new is not None and new.spec.node_name else None
-        self._note_repulsions(key, new)
+        self._note_repulsions(key if pod is None else pod.key, new)
         self._bound.pop(key, None)
         if was is not None and (pod is None or pod.node != was.node):
             self._take_pod(was)
@@ -176,7 +177,7 @@ class Fleet:
 
     def _note_repulsions(self, key: str, pod: wire.Pod | None) -> None:
         node = "" if pod is None or is_finished(pod) else pod.spec.node_name or pod.status.nominated_node_name
-        self._repulsions.put(key, node, repulsions_of(pod) if pod is not None and node else ())
+        self._repulsions.put(key, sys.intern(node), repulsions_of(pod) if pod is not None and node else ())
 
     def _report_images(self, record: NodeRecord, previous: NodeFacts | None, images: tuple[NodeImage, ...]) -> None:
         """Count what is new before what is gone, so that a size which others report is never gone in between."""

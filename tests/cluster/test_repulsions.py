@@ -101,7 +101,15 @@ terms = st.builds(
     Repulsion,
     st.sampled_from([HOSTNAME, ZONE]),
     st.none() | st.frozensets(st.sampled_from(["tenant-a", "tenant-b"])),
-    st.sampled_from([(), (Expression("app", "Exists"),), (Expression("app", "DoesNotExist"),)]),
+    st.sampled_from(
+        [
+            (),
+            (Expression("app", "Exists"),),
+            (Expression("app", "DoesNotExist"),),
+            (Expression("app", "In", ("agent", "other")),),
+            (Expression("app", "NotIn", ("agent",)),),
+        ]
+    ),
 )
 changes = st.lists(
     st.tuples(st.sampled_from("pqr"), st.sampled_from(["n1", "n2"]), st.lists(terms, max_size=3).map(tuple))
@@ -112,15 +120,17 @@ changes = st.lists(
 def test_whatever_came_before_what_stands_is_what_the_pods_that_are_there_repel(
     history: list[tuple[str, str, tuple[Repulsion, ...]]],
 ) -> None:
-    lived, fresh = Repulsions(), Repulsions()
+    lived = Repulsions()
     for key, where, repelled in history:
         lived.put(key, where, repelled)
-    for key, (where, repelled) in {key: (where, repelled) for key, where, repelled in history}.items():
-        fresh.put(key, where, repelled)
+    there = {key: (where, repelled) for key, where, repelled in history}
     for namespace in ("tenant-a", "tenant-b", "tenant-c"):
-        for labels in ({}, {"app": "agent"}):
-            subject = PodIdentity(namespace, labels)
-            assert set(lived.against(subject)) == set(fresh.against(subject))
-    for key in "pqr":
-        lived.put(key, "", ())
-    assert not any(set(lived.against(PodIdentity(home, {}))) for home in ("tenant-a", "tenant-b"))
+        for labels in ({}, {"app": "agent"}, {"app": "third"}):
+            expected = {
+                (where, term.topology_key)
+                for where, repelled in there.values()
+                for term in repelled
+                if term.namespaces is None or namespace in term.namespaces
+                if all(item.matches(labels) for item in term.expressions)
+            }
+            assert set(lived.against(PodIdentity(namespace, labels))) == expected
