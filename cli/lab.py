@@ -96,7 +96,9 @@ def scenario(
     path: Report = None,
     docs: Docs = None,
 ) -> None:
-    """Let plain and tuned kube-schedulers and Stoker place the same pods in the same trouble, and judge them."""
+    """Let plain and tuned kube-schedulers and Stoker place the same pods in the same trouble, and judge them; ends with
+    status 1 where a promise does not hold, or a mode that it is held against was not run.
+    """
     from rich.console import Console
 
     from benchmarks import stories
@@ -104,14 +106,15 @@ def scenario(
     from lab.constants import load_constants
     from lab.scenarios.modes import chosen
     from lab.scenarios.report import report, show
-    from lab.scenarios.suite import Assignment, Suite
+    from lab.scenarios.suite import Selection, Suite
+    from lab.scenarios.verdicts import complaints
 
     path = _destination(name, path, "build/scenarios/report.json")
     _check_docs(name, docs, stories.check)
     loaded = load_constants(constants)
     suite = Suite(loaded, _tell)
-    assignment = Assignment(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
-    cases = asyncio.run(suite.run(_programs(), assignment))
+    selection = Selection(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
+    cases = asyncio.run(suite.run(_programs(), selection))
     if path is not None:
         _write(report(cases), path)
     if docs is not None:
@@ -120,6 +123,7 @@ def scenario(
         typer.echo(json.dumps(report(cases), indent=1))
     else:
         show(cases, Console(width=None if Console().is_terminal else 140))
+    raise typer.Exit(1 if any(map(complaints, cases)) else 0)
 
 
 @app.command()

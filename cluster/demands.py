@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cluster import wire
+from cluster.repulsions import Repulsion, shared
 from model import names
 from model.errors import InvalidInput
 from model.preferences import (
@@ -25,6 +26,9 @@ from model.selectors import Expression, NodeTerm, PodIdentity, PodSelector
 from model.taints import Taint, Toleration
 
 SCHEDULE_ANYWAY = "ScheduleAnyway"
+
+RESIZE_PENDING = "PodResizePending"
+INFEASIBLE = "Infeasible"
 
 DEMANDS_REMEMBERED: Final = 1_024
 """Different sets of requests whose sums are kept: a cluster has few beside its pods, which are made from templates.
@@ -47,13 +51,36 @@ def requirements_of(pod: wire.Pod) -> Requirements:
 
 def amounts_of(pod: wire.Pod) -> Amounts:
     """What the pod takes of a node; raises InvalidInput for a quantity that is none. Equal pods share the answer."""
-    spec = pod.spec
-    initial = [
-        (tuple(item.resources.requests.items()), item.restart_policy == "Always") for item in spec.init_containers
-    ]
-    main = [tuple(item.resources.requests.items()) for item in spec.containers]
-    whole = tuple(spec.overhead.items()), tuple(spec.resources.requests.items())
-    return _amounts(tuple(initial), tuple(main), *whole)
+    spec, status = pod.spec, pod.status
+    statuses = {item.name: item for item in (*status.container_statuses, *status.init_container_statuses)}
+    refused = any(item.type == RESIZE_PENDING and item.reason == INFEASIBLE for item in status.conditions)
+    initial: list[tuple[_Quantities, bool]] = []
+    for item in spec.init_containers:
+        is_sidecar = item.restart_policy == "Always"
+        told = statuses.get(item.name) if is_sidecar else None
+        initial.append((_effective(item.resources.requests, told, refused=refused), is_sidecar))
+    main = [_effective(item.resources.requests, statuses.get(item.name), refused=refused) for item in spec.containers]
+    whole = _effective(spec.resources.requests, status, refused=refused) if spec.resources.requests else ()
+    return _amounts(tuple(initial), tuple(main), tuple(spec.overhead.items()), whole)
+
+
+def _effective(
+    wanted: Mapping[str, str], told: wire.ContainerStatus | wire.PodStatus | None, *, refused: bool
+) -> _Quantities:
+    """What counts of something that may be on its way to another size: the largest of wanted, in force and allocated.
+
+    Without what is wanted where the kubelet has refused it (determineEffectiveRequests of k8s.io/component-helpers).
+    """
+    if told is None or told.resources is None:
+        return tuple(wanted.items())
+    counted = [told.resources.requests, told.allocated_resources, *(() if refused else (wanted,))]
+    if all(requests == wanted for requests in counted):
+        return tuple(wanted.items())
+    largest: dict[str, str] = {}
+    for name, text in (pair for requests in counted for pair in requests.items()):
+        if name not in largest or amount(name, text) > amount(name, largest[name]):
+            largest[name] = text
+    return tuple(largest.items())
 
 
 @lru_cache(DEMANDS_REMEMBERED)
@@ -98,7 +125,7 @@ def unjudged(pod: wire.Pod) -> str:
     containers = (*spec.init_containers, *spec.containers)
     affinity = spec.affinity or wire.Affinity()
     checks = (
-        ("volumes", any(item.persistent_volume_claim or item.ephemeral for item in spec.volumes)),
+        ("volumes", any(item.persistent_volume_claim or item.ephemeral or item.csi for item in spec.volumes)),
         ("pod affinity", bool(affinity.pod_affinity and affinity.pod_affinity.required)),
         ("pod anti-affinity", bool(affinity.pod_anti_affinity and affinity.pod_anti_affinity.required)),
         (
@@ -110,6 +137,15 @@ def unjudged(pod: wire.Pod) -> str:
         ("another's gate", any(gate.name != names.WARM_NODE_GATE for gate in spec.scheduling_gates)),
     )
     return ", ".join(name for name, asked in checks if asked)
+
+
+def repulsions_of(pod: wire.Pod) -> tuple[Repulsion, ...]:
+    """The pods that its required anti-affinity keeps away: those of every namespace where a selector picks namespaces,
+    since namespaces' labels are not at hand."""
+    affinity = pod.spec.affinity
+    if affinity is None or affinity.pod_anti_affinity is None:
+        return ()
+    return shared(tuple(_repulsions(affinity.pod_anti_affinity.required, pod)))
 
 
 def identity_of(pod: wire.Pod) -> PodIdentity:
@@ -161,6 +197,14 @@ def _pod_selector(selector: wire.LabelSelector | None, pod: wire.Pod, namespaces
     labels = tuple(Expression(key, "In", (value,)) for key, value in sorted(selector.match_labels.items()))
     homes = frozenset(namespaces) or frozenset({pod.metadata.namespace})
     return PodSelector(homes, labels + _expressions(selector.match_expressions))
+
+
+def _repulsions(terms: Iterable[wire.PodAffinityTerm], pod: wire.Pod) -> Iterator[Repulsion]:
+    for term in terms:
+        if term.label_selector is not None:
+            selector = _pod_selector(term.label_selector, pod, term.namespaces)
+            homes = selector.namespaces if term.namespace_selector is None else None
+            yield Repulsion(term.topology_key, homes, selector.expressions)
 
 
 def _pod_preferences(

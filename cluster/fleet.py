@@ -7,19 +7,22 @@ locks and get no copies. A node's facts are built once after a change and are im
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 
 from cluster import metrics, wire
 from cluster.bound import BoundPod, bound_pod
 from cluster.clock import Clock
-from cluster.demands import allocatable_of, traits_of
+from cluster.demands import allocatable_of, repulsions_of, traits_of
 from cluster.images import NodeImage
 from cluster.records import NodeRecord
+from cluster.repulsions import Repulsions
 from cluster.sizes import ReportedSizes, SizeObserver
 from cluster.tenancy import Tenancy
-from cluster.translation import flaw_of, node_facts
+from cluster.translation import flaw_of, is_finished, node_facts
 from model.nodes import NodeFacts
 from model.requirements import NodeTraits
+from model.selectors import PodIdentity
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Fleet:
         self._clock = clock
         self._records: dict[str, NodeRecord] = {}
         self._bound: dict[str, BoundPod] = {}
+        self._repulsions = Repulsions()
         self._sizes = ReportedSizes()
         self._observers: list[BindingObserver] = []
         self._change_observers: list[Callable[[], None]] = []
@@ -76,6 +80,15 @@ class Fleet:
         record = self._records.get(name)
         return list(record.pods.values()) if record else []
 
+    def domains_closed_to(self, pod: PodIdentity) -> frozenset[tuple[str, str]]:
+        """The labels of nodes where a pod that is bound or nominated repels this one by required anti-affinity."""
+        found = set[tuple[str, str]]()
+        for node, key in self._repulsions.against(pod):
+            record = self._records.get(node)
+            if record is not None and record.traits is not None and key in record.traits.labels:
+                found.add((key, record.traits.labels[key]))
+        return frozenset(found)
+
     def bytes_of(self, image: str, architecture: str) -> int | None:
         """The largest size that a node of the architecture reports for an image, in bytes."""
         return self._sizes.bytes_of(image, architecture)
@@ -109,13 +122,15 @@ class Fleet:
         self._drop_if_empty(name)
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
-        """Keep the pod under its node; an unbound pod is nobody's. Of `old` only the name is asked for.
+        """Keep the pod under its node; of an unbound one, whom it repels where it is nominated. Of `old` only the name
+        is asked for.
 
         It is read before anything changes: what cannot be read leaves the pod as it was, to be taken away later.
         """
         key = (new or old).metadata.key  # type: ignore[union-attr] # one of the two at least
         was = self._bound.get(key)
         pod = bound_pod(new, self._clock, was) if new is not None and new.spec.node_name else None
+        self._note_repulsions(key if pod is None else pod.key, new)
         self._bound.pop(key, None)
         if was is not None and (pod is None or pod.node != was.node):
             self._take_pod(was)
@@ -159,6 +174,10 @@ class Fleet:
         del record.pods[pod.key]
         self._touch(pod.node, record)
         self._drop_if_empty(pod.node)
+
+    def _note_repulsions(self, key: str, pod: wire.Pod | None) -> None:
+        node = "" if pod is None or is_finished(pod) else pod.spec.node_name or pod.status.nominated_node_name
+        self._repulsions.put(key, sys.intern(node), repulsions_of(pod) if pod is not None and node else ())
 
     def _report_images(self, record: NodeRecord, previous: NodeFacts | None, images: tuple[NodeImage, ...]) -> None:
         """Count what is new before what is gone, so that a size which others report is never gone in between."""

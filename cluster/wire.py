@@ -166,6 +166,7 @@ class Volume(_Wire):
     image: ImageVolumeSource | None = None
     persistent_volume_claim: dict[str, Any] | None = None
     ephemeral: dict[str, Any] | None = None
+    csi: dict[str, Any] | None = None
 
 
 class Toleration(_Wire):
@@ -284,6 +285,8 @@ class ContainerStatus(_Wire):
     ready: bool = False
     restart_count: int = 0
     state: ContainerState = msgspec.field(default_factory=ContainerState)
+    resources: Requests | None = None
+    allocated_resources: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class PodStatus(_Wire):
@@ -292,6 +295,8 @@ class PodStatus(_Wire):
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
+    resources: Requests | None = None
+    allocated_resources: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Pod(Object):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,13 @@ from lab.physical import Architecture, Name, Quantity, Seconds, Table
 
 NodeState = Literal["warm", "truncated", "without-kata", "kata-installing", "kata-installed", "containerd-restarted"]
 PullPolicy = Literal["Always", "IfNotPresent"]
+
+ZONES: Final = ("us-west-2a", "us-west-2b", "us-west-2c")
+
+
+def zone_of(index: int) -> str:
+    """The zone of a fleet's node by its number: one after the other, so that three nodes or more are in all of them."""
+    return ZONES[index % len(ZONES)]
 
 
 class NodeGroup(Table):

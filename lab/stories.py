@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from lab.fleets import NodeGroup
+from lab.fleets import NodeGroup, zone_of
 from lab.physical import Name, Seconds, Table
 
 WallSeconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]
@@ -89,7 +89,7 @@ class ControllerKill(Story):
 
 
 class SchedulerRestart(Story):
-    """Every kube-scheduler is killed and started again."""
+    """The kube-scheduler that binds the pods is killed and started again."""
 
     at_seconds: Seconds
     """When."""
@@ -124,7 +124,7 @@ class Scenarios(Table):
         return {name.replace("_", "-"): getattr(self, name) for name in STORIES}
 
     def complaints(self) -> Iterator[str]:
-        """References to groups or nodes that a story does not have."""
+        """References to groups, nodes or zones that a story does not have."""
         for name, story in self.stories().items():
             groups = [group.name for group in story.fleet]
             for repeated in sorted({group for group in groups if groups.count(group) > 1}):
@@ -134,6 +134,10 @@ class Scenarios(Table):
         nodes = {f"{group.name}-{number + 1}" for group in self.cordon.fleet for number in range(group.count)}
         for node in (set(self.cordon.cordoned) | set(self.cordon.deleted)) - nodes:
             yield f"scenarios.cordon: there is no node {node} in its fleet"
+        zones = sorted({zone_of(index) for index in range(sum(group.count for group in self.zone_loss.fleet))})
+        if self.zone_loss.zone not in zones:
+            found = ", ".join(zones) or "none, since it has no nodes"
+            yield f"scenarios.zone-loss.zone: no node is in {self.zone_loss.zone}; its fleet's zones are {found}"
 
 
 STORIES: Final = (

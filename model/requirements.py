@@ -38,6 +38,8 @@ class Requirements:
     """Required node affinity: one of these must match. None without any; an empty tuple matches no node."""
 
     tolerations: tuple[Toleration, ...] = ()
+    repelled: frozenset[tuple[str, str]] = frozenset()
+    """Labels of the nodes that are closed to it: the topology domains of pods whose required anti-affinity means it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Refusal(StrEnum):
     SELECTOR = "node-selector"
     AFFINITY = "node-affinity"
     TAINT = "taint"
+    REPELLED = "anti-affinity"
 
 
 def refusal(wanted: Requirements, node: NodeTraits) -> Refusal | None:
@@ -77,4 +80,6 @@ def refusal(wanted: Requirements, node: NodeTraits) -> Refusal | None:
     for taint in node.taints:
         if taint.effect in HARD_EFFECTS and not is_tolerated(taint, wanted.tolerations):
             return Refusal.TAINT
+    if wanted.repelled and not wanted.repelled.isdisjoint(labels.items()):
+        return Refusal.REPELLED
     return None

@@ -160,5 +160,5 @@ def _on_its_way(pod: GatedPod, node: NodeState, way: Prospect | None, now: float
         return None
     if way.stage is not None:
         return way
-    seconds = seconds_to_lose_taints(node.facts, now)
+    seconds = seconds_to_lose_taints(node.facts, pod.profile.spec, now)
     return None if seconds is None else Prospect(seconds, way.unknown_seconds, HoldReason.BOOTING)

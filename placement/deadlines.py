@@ -8,9 +8,9 @@ from typing import Final
 from cluster import wire
 from cluster.clock import Clock
 from model import names
-from model.profiles import TenantProfile
+from model.profiles import ProfileSpec, TenantProfile
 
-LONGEST_HOLD_SECONDS: Final = 120
+LONGEST_HOLD_SECONDS: Final[int] = ProfileSpec.model_fields["max_hold_seconds"].default
 """For a pod whose profile is not to be had (deleted since): the default of `maxHoldSeconds`."""
 
 

@@ -34,6 +34,7 @@ from model.terms import (
     runtime_term,
     sandbox_term,
     settle_term,
+    settle_windows,
 )
 from placement.verdicts import HoldReason
 
@@ -68,10 +69,18 @@ def prospect(node: NodeFacts, handler: str, profile: ProfileSpec, now: float) ->
     return Prospect(settle, unknown, HoldReason.SETTLING if settle else None)
 
 
-def seconds_to_lose_taints(node: NodeFacts, now: float) -> float | None:
-    """What is left until a ready node loses its startup taints: until its boot is over, or None long after."""
-    age = now - node.created
-    return seconds_left(BOOT_SECONDS, age) if _is_under_way(BOOT_SECONDS, age) else None
+def seconds_to_lose_taints(node: NodeFacts, profile: ProfileSpec, now: float) -> float | None:
+    """What is left until a warm node loses its startup taints; None long after.
+
+    It is due when the boot is over and the node has become warm: whoever lifts the taints waits for that.
+    """
+    ends = [began + window for began, window, _ in settle_windows(node, profile, now) if began is not None]
+    if node.kata_labelled is not None:
+        ends.append(node.kata_labelled)
+    warm_since = max((end for end in ends if end <= now), default=node.created)
+    expected, age = max(BOOT_SECONDS, warm_since - node.created), now - node.created
+    patience = (OVERDUE_FACTOR - 1) * BOOT_SECONDS
+    return seconds_left(expected, age) if age <= expected + patience else None
 
 
 class StartSeconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Final
 
@@ -41,9 +42,12 @@ class Survey:
             requirements, preferences, reason = requirements_of(pod), preferences_of(pod), unjudged(pod)
         except InvalidInput as error:
             requirements, preferences, reason = Requirements(()), Preferences(), str(error)
+        identity = identity_of(pod)
+        if closed := snapshot.fleet.domains_closed_to(identity):
+            requirements = replace(requirements, repelled=closed)
         return GatedPod(
             uid=metadata.uid,
-            identity=identity_of(pod),
+            identity=identity,
             created=creation_of(pod, snapshot.clock, snapshot.waiting.first_seen(metadata.uid)),
             needs=pod_needs(pod, snapshot.tenancy.handler_of),
             requirements=requirements,

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from lab.constants import Constants
+from lab.fleets import zone_of
 from lab.processes import Process
 from lab.scenarios.autoscaler import Autoscaler
 from lab.scenarios.machines import slots
-from lab.simulation.report import zone
 from lab.stage import eventually
 from lab.stories import ColdJoin, ControllerKill, Cordon, Rollout, SchedulerRestart, Story, ZoneLoss
 from model.errors import LabError
@@ -110,7 +110,7 @@ class Loss(Incident):
 
     async def befall(self, trial: Trial) -> None:
         await trial.sleep_until(self._story.at_seconds)
-        lost = [name for name, node in trial.fleet.nodes.items() if zone(node) == self._story.zone]
+        lost = [name for name, node in trial.fleet.nodes.items() if zone_of(node.index) == self._story.zone]
         await asyncio.gather(*(trial.fleet.delete(name) for name in lost))
         await trial.recreate(lost)
         self.has_happened = True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from lab.constants import Constants
-from lab.fleets import NodeGroup
+from lab.fleets import NodeGroup, zone_of
 from lab.simulation.catalogue import Catalogue
 from lab.simulation.members import INSTALLED_STATES
 from lab.simulation.nodes import LONG_AGO
@@ -86,8 +86,10 @@ class Foresight:
             case Rollout() as story:
                 return list(_rolled_out(found, story, self._restarted))
             case ZoneLoss() as story:
-                lost = "abc".find(story.zone[-1:])
-                return [_without_room(machine) if index % 3 == lost else machine for index, machine in enumerate(found)]
+                return [
+                    _without_room(machine) if zone_of(index) == story.zone else machine
+                    for index, machine in enumerate(found)
+                ]
             case Cordon() as story:
                 gone = {*story.cordoned, *story.deleted}
                 return [_without_room(machine) if machine.name in gone else machine for machine in found]

@@ -4,7 +4,7 @@ What is computed: for every pod a node and the moment of its binding, so that th
 simulation's own physics make them (contention, queues of pulls, images that another pod's pull brings, stalls), is
 small, and no node takes more pods than it has resources for. Waiting for the binding counts as the lab counts seconds
 in the scheduler's queue, in wall seconds; nothing else of a control plane costs any time. The search starts from the
-least assignment without interactions (exact, see assignment.py), from the same with an estimate of contention, from
+least assignment without interactions (exact, see flow.py), from the same with an estimate of contention, from
 pods placed one by one, and from what the trials themselves did, and from each of them moves up to three pods at a time
 as long as that helps their sum: one leaves though it gains nothing, if the others gain more. So it is never worse than
 a trial, and `least_mean_seconds`, a bound that no placement can beat, says how far from the least it can be: there pods
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 from math import inf
 
-from lab.scenarios.assignment import assign
+from lab.scenarios.flow import least_cost_nodes
 from lab.scenarios.laws import Candidate, Laws
 from lab.scenarios.machines import Machine
 from lab.scenarios.replay import Replay, Start
@@ -59,8 +59,8 @@ class Omniscience:
     def place(self, hints: Iterable[Hint] = ()) -> Placement:
         """The best placement found, starting from `hints` too; those that overfill a machine are passed over."""
         slots = [machine.slots for machine in self._machines]
-        relaxed = assign(self._least, slots)
-        congested = assign(self._least, slots, self._congestion)
+        relaxed = least_cost_nodes(self._least, slots)
+        congested = least_cost_nodes(self._least, slots, self._congestion)
         forwards = range(len(self._pods))
         placed = map(self._one_by_one, (forwards, reversed(forwards)))
         found = sorted((*map(self._at_once, (relaxed, congested)), *placed, *self._understood(hints)), key=self._total)

@@ -25,7 +25,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class Selection:
     """What is to be run. `speed` None means the scenarios' own."""
 
     names: Sequence[str]
@@ -49,15 +49,15 @@ class Suite:
             raise InvalidInput(f"there is no scenario {name!r}; choose {ALL} or one of {', '.join(known)}")
         return list(known) if name == ALL else [name]
 
-    async def run(self, programs: Programs, assignment: Assignment) -> list[Case]:
+    async def run(self, programs: Programs, selection: Selection) -> list[Case]:
         """In the order of the names, each with every seed, all on one stage."""
         stories = self._scenarios.stories()
-        async with Stage.start(programs, assignment.speed or self._scenarios.speed, self._progress) as stage:
+        async with Stage.start(programs, selection.speed or self._scenarios.speed, self._progress) as stage:
             await stage.control_plane.start_scheduler(TUNED_SCHEDULER, TUNED_CONFIGURATION)
             return [
-                await self.tell(stage, name, stories[name], seed, assignment.modes)
-                for name in assignment.names
-                for seed in assignment.seeds
+                await self.tell(stage, name, stories[name], seed, selection.modes)
+                for name in selection.names
+                for seed in selection.seeds
             ]
 
     async def tell(self, stage: Stage, name: str, story: Story, seed: int, modes: Sequence[Mode]) -> Case:

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Final
 
 from lab.outcomes import percentile
-from lab.scenarios.modes import EXTENDER, NOMINATION, PLAIN, TUNED
+from lab.scenarios.modes import EXTENDER, MODES, NOMINATION, PLAIN, TUNED
 from lab.scenarios.omniscience import Placement
 from lab.scenarios.sights import Finding, Sight
 from lab.stories import ColdJoin, Story
@@ -17,8 +17,10 @@ MOST_REGRET: Final = 0.05
 MOST_AVOIDABLE: Final[Mapping[str, float]] = {PLAIN.name: 0.10, TUNED.name: 0.25}
 """Of another mode's avoidable seconds at p95, on a mixed fleet."""
 
+WITHOUT_STOKER: Final = (PLAIN.name, TUNED.name)
+
 LATER_SECONDS: Final = 2.0
-"""How much later than without Stoker pods may be ready, at p95."""
+"""How much later than the better of those without Stoker pods may be ready, at p95."""
 
 RELEASE_WALL_SECONDS: Final = 1.0
 """In which a pod is let through that no node has room for."""
@@ -74,16 +76,17 @@ def stuck_pods(case: Case) -> list[str]:
     """Nominated pods that were not ready in the end, held too long, or left Unschedulable with a nomination."""
     if case.nomination is None:
         return []
-    return [sight.name for sight in case.nomination.sights if _why_stuck(case, sight)]
+    return [name for name, _ in _stuck(case, case.nomination)]
 
 
 def complaints(case: Case) -> list[str]:
-    """Everything that did not hold, in sentences; empty where all did."""
-    found = [f"{finding.mode}: {text}" for finding in case.findings.values() for text in finding.complaints]
+    """Everything that did not hold or could not be judged, in sentences; empty where all held."""
+    found = list(_about_missing_modes(case))
+    found += [f"{finding.mode}: {text}" for finding in case.findings.values() for text in finding.complaints]
     found += _about_omniscience(case)
     if case.nomination is None:
         return found
-    found += [f"{sight.name} {why}" for sight in case.nomination.sights if (why := _why_stuck(case, sight))]
+    found += [f"{name} {why}" for name, why in _stuck(case, case.nomination)]
     found += _about_lateness(case)
     if case.name == "mixed-fleet":
         found += _about_avoidable_seconds(case, case.nomination)
@@ -92,15 +95,27 @@ def complaints(case: Case) -> list[str]:
     return found
 
 
-def _why_stuck(case: Case, sight: Sight) -> str | None:
+def _about_missing_modes(case: Case) -> Iterator[str]:
+    """Without one of them a promise was not tried, and may not pass for kept."""
+    if missing := [mode.name for mode in MODES if mode.name not in case.findings]:
+        yield f"not judged: without {', '.join(missing)} there is nothing to hold the others against"
+
+
+def _stuck(case: Case, nomination: Finding) -> Iterator[tuple[str, str]]:
+    """The pods that are stuck, each with why."""
+    for sight, least in zip(nomination.sights, case.omniscient.seconds, strict=True):
+        if why := _why_stuck(case, sight, least):
+            yield sight.name, why
+
+
+def _why_stuck(case: Case, sight: Sight, least: float) -> str | None:
+    """`least`: the pod's seconds in the omniscient placement. Where even that has no place for it, it may stay away."""
     held = sight.gate_wall_seconds * case.speed
     if sight.is_gated or (sight.gate_wall_seconds - NOISE_WALL_SECONDS) * case.speed > case.max_hold_seconds:
         return f"was held for {held:.0f} s, {case.max_hold_seconds:.0f} is its deadline"
     if sight.is_stranded or sight.stranded_wall_seconds > STRANDED_WALL_SECONDS:
         return f"was Unschedulable with a nomination for {sight.stranded_wall_seconds:.1f} wall seconds"
-    plain = case.findings.get(PLAIN.name)
-    ready_without = plain is None or any(other.name == sight.name and other.seconds for other in plain.sights)
-    if sight.seconds is None and ready_without:
+    if sight.seconds is None and isfinite(least):
         return "was never ready"
     return None
 
@@ -115,14 +130,17 @@ def _about_omniscience(case: Case) -> Iterator[str]:
 
 
 def _about_lateness(case: Case) -> Iterator[str]:
-    plain = case.findings.get(PLAIN.name)
+    ready = {
+        name: p95([finding.seconds(sight) for sight in finding.sights]) or 0.0
+        for name, finding in case.findings.items()
+    }
+    without = min(((ready[name], name) for name in WITHOUT_STOKER if name in ready), default=None)
+    if without is None:
+        return
+    least, best = without
     for name in (EXTENDER.name, NOMINATION.name):
-        finding = case.findings.get(name)
-        if plain is None or finding is None:
-            continue
-        without, with_stoker = (p95([run.seconds(sight) for sight in run.sights]) or 0.0 for run in (plain, finding))
-        if with_stoker > without + LATER_SECONDS:
-            yield f"{name}: ready after {with_stoker:.1f} s at p95, without Stoker after {without:.1f}"
+        if name in ready and ready[name] > least + LATER_SECONDS:
+            yield f"{name}: ready after {ready[name]:.1f} s at p95, without Stoker after {least:.1f} ({best})"
 
 
 def _about_avoidable_seconds(case: Case, nomination: Finding) -> Iterator[str]:

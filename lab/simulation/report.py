@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.fleets import zone_of
 from lab.physical import Report
 from lab.simulation.clock import Clock
 from lab.simulation.nodes import DEFAULT_HANDLERS, SimulatedNode
@@ -26,11 +27,6 @@ _PRESSURES = (
 )
 
 
-def zone(node: SimulatedNode) -> str:
-    """One after the other, so that every group of three nodes or more is in all of them."""
-    return f"us-west-2{'abc'[node.index % 3]}"
-
-
 def node_object(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, Any]:
     """The Node as it registers."""
     labels = {
@@ -39,7 +35,7 @@ def node_object(node: SimulatedNode, report: Report, clock: Clock) -> dict[str, 
         ARCHITECTURE_LABEL: node.architecture,
         "node.kubernetes.io/instance-type": node.group.instance_type,
         "topology.kubernetes.io/region": "us-west-2",
-        ZONE_LABEL: zone(node),
+        ZONE_LABEL: zone_of(node.index),
     }
     if node.kata_wanted:
         labels[DEPLOY_LABEL] = "true"

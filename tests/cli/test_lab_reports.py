@@ -17,10 +17,10 @@ from benchmarks.faults.findings import Finding
 from benchmarks.report import Bench, Comparison
 from cli import lab
 from cli.choices import BENCHMARKS
-from lab.scenarios.suite import Assignment, Suite
+from lab.scenarios.suite import Selection, Suite
 from lab.scenarios.verdicts import Case
 from model.errors import InvalidInput
-from tests.lab.scenarios.stories import case
+from tests.lab.scenarios.stories import case, finding, sight, whole
 
 COMMANDS = pytest.mark.parametrize("command", ["bench", "faults", "scenario"])
 ONE = {"bench": "filter", "faults": "creates", "scenario": "burst"}
@@ -45,9 +45,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(name)
             keep(Finding(name, "creates", 100.0, 10, 0, 0, 0.5))
 
-    async def tell(_suite: Suite, _programs: object, assignment: Assignment) -> list[Case]:
-        seen.extend(assignment.names)
-        return [case(name=name) for name in assignment.names]
+    async def tell(_suite: Suite, _programs: object, selection: Selection) -> list[Case]:
+        seen.extend(selection.names)
+        return [whole(finding("nomination", sight()), name=name) for name in selection.names]
 
     monkeypatch.setattr(Suite, "run", tell)
     monkeypatch.setattr(suite, "run", measure)
@@ -116,6 +116,20 @@ def test_the_report_of_one_is_written_where_somebody_says_where(
     assert run(command, ONE[command], "--report", "report.json").exit_code == 0
     assert ONE[command] in (tmp_path / "report.json").read_text()
     assert done == [ONE[command]] * 2
+
+
+@pytest.mark.parametrize(("judged", "status"), [(whole(finding("nomination", sight())), 0), (case(), 1)])
+@pytest.mark.parametrize("output", ["json", "table"])
+def test_a_scenario_ends_with_the_status_of_its_verdict(
+    judged: Case, status: int, output: str, monkeypatch: pytest.MonkeyPatch, done: list[str]
+) -> None:
+    async def told(*_: Any) -> list[Case]:
+        return [judged]
+
+    monkeypatch.setattr(Suite, "run", told)
+    result = run("scenario", "burst", "-o", output)
+    assert (result.exit_code, done) == (status, [])
+    assert ("NOT HELD" in result.output or '"held": false' in result.output) is bool(status)
 
 
 def test_an_unknown_bench_is_told_with_those_there_are(done: list[str]) -> None:

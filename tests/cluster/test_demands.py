@@ -12,6 +12,7 @@ from cluster.demands import (
     amounts_of,
     identity_of,
     preferences_of,
+    repulsions_of,
     requirements_of,
     traits_of,
     unjudged,
@@ -58,6 +59,44 @@ def required(*terms: dict[str, Any]) -> dict[str, Any]:
 )
 def test_a_pod_asks_for_what_the_scheduler_counts(spec: dict[str, Any], milli_cpus: int) -> None:
     assert dict(amounts_of(asking(**spec))) == {"cpu": milli_cpus, "pods": 1}
+
+
+def told(wanted: str, in_force: str, allocated: str, **status: Any) -> wire.Pod:
+    """A pod with one container of that size, whose kubelet tells other sizes."""
+    resources = {"resources": {"requests": {"cpu": in_force}}, "allocatedResources": {"cpu": allocated}}
+    statuses = [{"name": "c", "state": {}, **resources}]
+    return pod(on="n1", spec={"containers": [container(wanted)]}, containerStatuses=statuses, **status)
+
+
+@pytest.mark.parametrize(
+    ("subject", "milli_cpus"),
+    [
+        (told("1", "1", "1000m"), 1_000),
+        (told("2", "1", "1"), 2_000),
+        (told("1", "3", "1"), 3_000),
+        (told("1", "1", "3"), 3_000),
+        (told("1", "2", "3", conditions=[{"type": "PodResizePending", "reason": "Deferred"}]), 3_000),
+        (told("4", "2", "3", conditions=[{"type": "PodResizePending", "reason": "Infeasible"}]), 3_000),
+    ],
+)
+def test_a_pod_that_is_being_resized_takes_the_largest_of_its_sizes(subject: wire.Pod, milli_cpus: int) -> None:
+    assert dict(amounts_of(subject)) == {"cpu": milli_cpus, "pods": 1}
+
+
+def test_a_pod_that_is_resized_as_a_whole_takes_the_largest_of_its_sizes_too() -> None:
+    spec = {"containers": [container("1")], "resources": {"requests": {"cpu": "2"}}}
+    subject = pod(on="n1", spec=spec, resources={"requests": {"cpu": "3"}}, allocatedResources={"cpu": "2"})
+    assert dict(amounts_of(subject)) == {"cpu": 3_000, "pods": 1}
+
+
+def test_of_init_containers_only_sidecars_are_resized() -> None:
+    spec = {
+        "containers": [],
+        "initContainers": [container("1", restartPolicy="Always"), {**container("1"), "name": "d"}],
+    }
+    resources = {"state": {}, "resources": {"requests": {"cpu": "3"}}, "allocatedResources": {"cpu": "3"}}
+    subject = pod(on="n1", spec=spec, initContainerStatuses=[{"name": name, **resources} for name in "cd"])
+    assert dict(amounts_of(subject)) == {"cpu": 4_000, "pods": 1}
 
 
 def test_a_quantity_that_is_none_is_an_error() -> None:
@@ -108,6 +147,7 @@ def test_a_node_offers_its_labels_taints_and_amounts() -> None:
         ({"volumes": [{"name": "v", "emptyDir": {}}, {"name": "i", "image": {"reference": "a:v1"}}]}, ""),
         ({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}, "volumes"),
         ({"volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {}}}]}, "volumes"),
+        ({"volumes": [{"name": "v", "csi": {"driver": "csi.example.com"}}]}, "volumes"),
         (
             {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": ZONE}]}}},
             "pod affinity",
@@ -143,6 +183,28 @@ def test_several_things_that_cannot_be_judged_are_all_named() -> None:
         volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}], resourceClaims=[{"name": "gpu"}]
     )
     assert unjudged(both) == "volumes, resource claims"
+
+
+def apart(*terms: dict[str, Any]) -> dict[str, Any]:
+    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": list(terms)}}
+
+
+def test_pods_of_one_template_share_what_they_repel_and_a_pod_without_terms_repels_nothing() -> None:
+    term = {"topologyKey": ZONE, "labelSelector": {"matchLabels": {"app": "agent"}}}
+    one, other = (repulsions_of(pod(name, spec={"affinity": apart(term)})) for name in ("p1", "p2"))
+    assert one is other
+    assert (one[0].topology_key, one[0].namespaces) == (ZONE, AGENTS)
+    assert one[0].expressions == (Expression("app", "In", ("agent",)),)
+    assert repulsions_of(pod()) == repulsions_of(asking(affinity=required())) == ()
+
+
+def test_a_term_without_a_label_selector_repels_nobody() -> None:
+    assert repulsions_of(asking(affinity=apart({"topologyKey": ZONE}))) == ()
+
+
+def test_a_term_whose_namespaces_a_selector_picks_is_taken_to_mean_all_of_them() -> None:
+    term = {"topologyKey": ZONE, "labelSelector": {}, "namespaceSelector": {"matchLabels": {"team": "a"}}}
+    assert repulsions_of(asking(affinity=apart(term)))[0].namespaces is None
 
 
 def test_a_pods_identity_is_its_namespace_its_labels_and_its_controller() -> None:

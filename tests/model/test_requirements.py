@@ -115,6 +115,20 @@ def test_a_cordoned_node_takes_only_who_tolerates_that() -> None:
     assert refusal(tolerant, traits(cordoned=True)) is None
 
 
+@pytest.mark.parametrize(
+    ("repelled", "expected"),
+    [
+        ({("cores", "16")}, Refusal.REPELLED),
+        ({("cores", "8"), ("kubernetes.io/arch", "amd64")}, Refusal.REPELLED),
+        ({("cores", "8"), ("zone", "16")}, None),
+    ],
+)
+def test_a_domain_is_closed_to_a_pod_that_somebody_there_repels(
+    repelled: set[tuple[str, str]], expected: Refusal | None
+) -> None:
+    assert refusal(wants(repelled=frozenset(repelled)), traits()) == expected
+
+
 def test_a_started_node_has_the_kata_label_and_only_the_taints_that_stay() -> None:
     dedicated = Taint("dedicated", "NoSchedule")
     starting = traits(Taint("node.kubernetes.io/not-ready", "NoSchedule"), Taint(names.NOT_WARM_TAINT, "NoSchedule"))

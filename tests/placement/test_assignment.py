@@ -10,7 +10,7 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.scenarios.assignment import assign as flow
+from lab.scenarios.flow import least_cost_nodes as flow
 from model.forecast import forecast
 from model.profiles import TenantProfile
 from placement.decision import decide

@@ -114,6 +114,21 @@ async def aged(yard: Yard, name: str, seconds: float) -> bool | None:
     return (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds() >= seconds or None
 
 
+async def test_a_pod_is_not_nominated_to_where_somebody_repels_it(yard: Yard) -> None:
+    taken = await yard.node("taken")
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}
+    repels = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    await yard.pod("hermit", gates=(), affinity=repels)
+    assert await yard.bound("hermit") == taken
+    async with yard.controller():
+        await yard.pod()
+        await yard.unschedulable()
+        free = await yard.node("free")
+        await yard.pod("next")
+        assert await yard.bound("next") == forecast_node(await yard.read("next")) == free
+    assert {state.status.nominated_node_name for state in yard.states()} == {""}
+
+
 async def test_without_a_warm_node_a_pod_is_let_through_and_left_to_autoscalers(yard: Yard) -> None:
     async with yard.controller():
         await yard.pod()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from model import names
+from model.nodes import RuntimeInstaller
 from model.requirements import NodeTraits
 from model.selectors import Expression, NodeTerm
 from model.taints import Taint, Toleration
@@ -102,6 +103,38 @@ def test_a_fresh_node_that_still_wears_its_startup_taint_is_waited_for() -> None
     fresh = verdict(gated(needs=plain_needs()), state("fresh", taints=(taint,), created=NOW - 50))
     old = verdict(gated(needs=plain_needs()), state("old", taints=(taint,), created=NOW - 500))
     assert (type(fresh), type(old)) == (Hold, LetThrough)
+
+
+@pytest.mark.parametrize(("warm_for", "kind"), [(0, Hold), (54, Hold), (56, LetThrough)])
+def test_a_node_that_has_just_become_warm_is_given_time_to_lose_its_startup_taint(warm_for: float, kind: type) -> None:
+    taint = Taint(names.NOT_WARM_TAINT, "NoSchedule")
+    began = NOW - warm_for - 130
+    installer = RuntimeInstaller(created=began - 60, started=began, ready=True)
+    first: dict[str, Any] = {"installer": installer, "kata_labelled": began + 5, "created": began - 115}
+    pod = gated(profile=tenant(maxHoldSeconds=600))
+    found = verdict(pod, state("first", taints=(taint,), **first))
+    assert type(found) is kind
+    assert type(verdict(pod, state("shaken", taints=(taint,), **settling(-warm_for), created=NOW - 500))) is kind
+
+
+def test_from_its_creation_on_a_pod_waits_for_an_installation_and_for_the_startup_taint_after_it() -> None:
+    taint = Taint(names.NOT_WARM_TAINT, "NoSchedule")
+    pod = gated(profile=tenant(maxHoldSeconds=600))
+    for age in range(0, 250, 5):
+        installed = age >= 115
+        started = NOW - age + 115 if installed else None
+        installer = RuntimeInstaller(created=NOW - age + 55, started=started, ready=installed) if age >= 55 else None
+        facts: dict[str, Any] = {
+            "ready": age >= 55,
+            "created": NOW - age,
+            "installer": installer,
+            "kata_label": "false",
+        }
+        if installed:
+            facts |= {"kata_label": "true", "kata_labelled": started}
+        else:
+            facts |= {"handlers": RUNC}
+        assert type(verdict(pod, state("new", taints=(taint,), **facts))) is Hold, age
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,17 @@ async def test_a_quantity_that_is_none_is_told_instead_of_being_taken_for_nothin
     assert "several" in gated(desk).unjudged
 
 
+async def test_a_pod_that_others_repel_by_required_anti_affinity_is_kept_off_their_nodes(desk: Desk) -> None:
+    desk.node("warm")
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}
+    repels = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    desk.pod("hermit", gates=(), affinity=repels)
+    desk.bind("hermit", "warm")
+    desk.pod()
+    assert gated(desk).requirements.repelled == {("kubernetes.io/hostname", "warm")}
+    assert gated(desk).unjudged == ""
+
+
 async def test_the_deadline_of_a_decision_is_that_of_a_deadline(desk: Desk) -> None:
     desk.now += 0.4
     desk.pod()

@@ -7,6 +7,7 @@ from typing import Any
 from lab.constants import Constants, load_constants, scenarios_of
 from lab.scenarios.laws import Candidate, Container
 from lab.scenarios.machines import Machine
+from lab.scenarios.modes import MODES
 from lab.scenarios.omniscience import Placement
 from lab.scenarios.sights import Finding, Sight
 from lab.scenarios.verdicts import Case
@@ -70,6 +71,12 @@ def sight(name: str = "agent-000", seconds: float | None = 43.0, **fields: Any) 
 
 def finding(mode: str, *sights: Sight, waited: float = 600.0, **fields: Any) -> Finding:
     return Finding(mode, sights, waited, **fields)
+
+
+def whole(*findings: Finding, seconds: float = 143.0, **fields: Any) -> Case:
+    """The same with the modes that were not given, one pod in each, ready after so many seconds."""
+    given = {item.mode: item for item in findings}
+    return case(*(given.get(mode.name, finding(mode.name, sight(seconds=seconds))) for mode in MODES), **fields)
 
 
 def case(*findings: Finding, least: tuple[float, ...] = (43.0,), name: str = "mixed-fleet") -> Case:

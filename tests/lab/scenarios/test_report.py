@@ -8,7 +8,7 @@ from rich.console import Console
 
 from lab.scenarios.report import report, show
 from lab.scenarios.verdicts import Case
-from tests.lab.scenarios.stories import case, finding, sight
+from tests.lab.scenarios.stories import case, finding, sight, whole
 
 MODES = ("plain", "tuned", "extender", "nomination")
 FIGURES = {"p50_seconds", "p95_seconds", "p99_seconds", "failed_sandboxes", "pending"}
@@ -36,14 +36,14 @@ def test_a_pod_that_was_never_ready_counts_with_the_seconds_waited() -> None:
 
 
 def test_what_did_not_hold_is_in_the_report() -> None:
-    (entry,) = report([case(finding("nomination", sight(seconds=44.0, failed_sandboxes=2)))])["scenarios"]
+    (entry,) = report([whole(finding("nomination", sight(seconds=44.0, failed_sandboxes=2)))])["scenarios"]
     assert not entry["held"]
     assert entry["complaints"] == ["2 sandboxes failed"]
 
 
 def test_the_table_shows_every_mode_and_the_complaints() -> None:
     shown = StringIO()
-    broken = case(finding("nomination", sight(failed_sandboxes=2)))
+    broken = whole(finding("nomination", sight(failed_sandboxes=2)))
     show([broken], Console(file=shown, width=140))
     assert "mixed-fleet (seed 1, 1 pods): NOT HELD" in shown.getvalue()
     assert "omniscient" in shown.getvalue()

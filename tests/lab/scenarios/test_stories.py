@@ -20,6 +20,11 @@ SHIPPED = DEFAULT_FILE.read_text(encoding="utf-8")
     [
         (r'installing = \["no-kata"\]', 'installing = ["warm-ones"]', "scenarios.mixed-fleet.installing"),
         (r'deleted = \["warm-2"\]', 'deleted = ["warm-9"]', "scenarios.cordon: there is no node warm-9"),
+        (
+            r'zone = "us-west-2a"',
+            'zone = "us-west-2d"',
+            "scenarios.zone-loss.zone: no node is in us-west-2d; its fleet's",
+        ),
         (r"batch_seconds = 1", "batch_seconds = -1", "scenarios.cold_join.batch_seconds"),
         (r"every_seconds = 15", "each_seconds = 15", "scenarios.rollout"),
     ],

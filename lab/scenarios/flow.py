@@ -11,7 +11,9 @@ Costs = Sequence[Sequence[float]]
 _EPSILON = 1e-9
 
 
-def assign(costs: Costs, slots: Sequence[int], congestion: Callable[[int], float] = lambda _: 0.0) -> list[int | None]:
+def least_cost_nodes(
+    costs: Costs, slots: Sequence[int], congestion: Callable[[int], float] = lambda _: 0.0
+) -> list[int | None]:
     """The node of each pod; None for pods that find no place any more.
 
     Least is the sum of the pods' costs and, for each node with k pods, of congestion(1) to congestion(k), which must

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from lab.scenarios.assignment import assign
+from lab.scenarios.flow import least_cost_nodes
 
 SECONDS = some.integers(0, 50).map(float)
 ROWS = some.integers(1, 3).flatmap(
@@ -40,7 +40,7 @@ def least(costs: Sequence[Sequence[float]], slots: Sequence[int]) -> float:
 @given(costs=ROWS, rooms=some.lists(some.integers(0, 3), min_size=3, max_size=3))
 def test_no_other_assignment_costs_less(costs: list[list[float]], rooms: list[int]) -> None:
     slots = rooms[: len(costs[0])]
-    places = assign(costs, slots, congestion)
+    places = least_cost_nodes(costs, slots, congestion)
     assert all(places.count(node) <= room for node, room in enumerate(slots))
     if sum(slots) >= len(costs):
         assert total(costs, places) == pytest.approx(least(costs, slots))
@@ -49,4 +49,4 @@ def test_no_other_assignment_costs_less(costs: list[list[float]], rooms: list[in
 
 
 def test_a_pod_does_not_go_where_it_cannot() -> None:
-    assert assign([[inf, 5.0], [inf, 1.0]], [2, 1]) in ([1, None], [None, 1])
+    assert least_cost_nodes([[inf, 5.0], [inf, 1.0]], [2, 1]) in ([1, None], [None, 1])
