@@ -45,15 +45,19 @@ class WaitingPods:
         self._clock = clock
         self._awaited: dict[str, asyncio.Future[None]] = {}
         self._seen_at: dict[str, float] = {}
-        """On the steady clock."""
+        self._opened_at: dict[str, float] = {}
+        """Both on the steady clock."""
 
     def first_seen(self, uid: str) -> float | None:
         """The instant at which the pod was first seen to wait, whoever led then; None where it does not.
 
         Somebody may set the clock in between. It is the wait that counts, so the instant moves with the clock.
         """
-        seen_at = self._seen_at.get(uid)
-        return None if seen_at is None else self._clock.now() - (self._clock.steady() - seen_at)
+        return self._instant(self._seen_at.get(uid))
+
+    def first_open(self, uid: str) -> float | None:
+        """The instant at which the pod was first seen without our gate, though it waits; None where it has not been."""
+        return self._instant(self._opened_at.get(uid))
 
     async def seen(self, uid: str, version: str) -> None:
         """Until the watch shows a pod that waits as it was written, or as something else than it was; not for long.
@@ -77,8 +81,14 @@ class WaitingPods:
         if new is not None and is_waiting:
             self.pods[new.metadata.uid] = new
             self._seen_at.setdefault(new.metadata.uid, self._clock.steady())
+            if not has_our_gate(new):
+                self._opened_at.setdefault(new.metadata.uid, self._clock.steady())
         if old is not None and old.metadata.uid not in self.pods:
             self._seen_at.pop(old.metadata.uid, None)
+            self._opened_at.pop(old.metadata.uid, None)
         if was_waiting or is_waiting:
             for observer in self.observers:
                 observer(old, new)
+
+    def _instant(self, steady: float | None) -> float | None:
+        return None if steady is None else self._clock.now() - (self._clock.steady() - steady)

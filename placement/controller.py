@@ -148,7 +148,7 @@ class PlacementController:
         for pod in nominated:
             is_overdue = now >= self._judge.deadline(pod)
             if is_reliable or (has_our_gate(pod) and is_overdue):
-                self._keep(pod, now, is_overdue=is_overdue)
+                self._keep(pod, now, opens=is_overdue and has_our_gate(pod))
         placed = self._dispatch.nominated
         verdicts = self._judge.verdicts(gated, placed, now) if is_reliable else self._judge.by_deadline(gated, now)
         for pod in gated:
@@ -158,18 +158,22 @@ class PlacementController:
         self._due = next_decision(held.values(), (self._judge.deadline(pod) for pod in gated))
         self._gauge(held, undecided=len(gated) - len(verdicts))
 
-    def _keep(self, pod: wire.Pod, now: float, *, is_overdue: bool) -> None:
-        """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold."""
+    def _keep(self, pod: wire.Pod, now: float, *, opens: bool) -> None:
+        """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold.
+
+        `opens`: whether the gate is to go with a nomination that is cleared.
+        """
         name = pod.status.nominated_node_name
         node = self._snapshot.fleet.node(name)
         can_start = self._survey.can_start(pod, node, now)
-        fate = own(pod, Circumstances(node, can_start, self._survey.is_preempted_for(pod, name), is_overdue))
+        is_preempting, is_given_up = self._survey.is_preempted_for(pod, name), self._judge.is_given_up(pod, now)
+        fate = own(pod, Circumstances(node, can_start, is_preempting, is_given_up))
         if fate.action is Ownership.FINISH:
             outcome = NOMINATED if is_ours(pod) else BY_OTHERS
             done = self._opened(pod, outcome)
             self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, name))
         elif fate.action is Ownership.CLEAR:
-            self._clear(pod, fate, opens=is_overdue and has_our_gate(pod))
+            self._clear(pod, fate, opens=opens)
 
     def _clear(self, pod: wire.Pod, fate: Fate, *, opens: bool) -> None:
         """A pod still behind our gate is decided on anew, unless its deadline has come."""

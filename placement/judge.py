@@ -9,7 +9,7 @@ from typing import Final
 from cluster import wire
 from cluster.snapshot import Snapshot
 from placement import metrics
-from placement.deadlines import deadline_of
+from placement.deadlines import binding_due, deadline_of
 from placement.decision import decide
 from placement.inputs import GatedPod
 from placement.survey import Survey
@@ -33,6 +33,11 @@ class Judge:
         snapshot = self._snapshot
         first_seen = snapshot.waiting.first_seen(pod.metadata.uid)
         return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
+
+    def is_given_up(self, pod: wire.Pod, now: float) -> bool:
+        """Whether schedulers have had their time for a pod that was nominated and whose gate is open."""
+        snapshot = self._snapshot
+        return now >= binding_due(self.deadline(pod), snapshot.clock, snapshot.waiting.first_open(pod.metadata.uid))
 
     def by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
         """The verdicts where nothing else can be relied on: on the pods whose deadline has come."""

@@ -45,7 +45,7 @@ _SENTENCES = {
     LostReason.NODE_CORDONED: "the node was cordoned",
     LostReason.NODE_NOT_READY: "the node is not ready any more",
     LostReason.NODE_NOT_WARM: "the node is not warm any more, or has no room",
-    LostReason.NOT_BOUND: "no scheduler has bound the pod by its deadline",
+    LostReason.NOT_BOUND: "no scheduler has bound the pod, though its gate has been open for long",
     LostReason.NO_LONGER_FITS: "the pod no longer fits there; another was quicker",
     LostReason.BOUND_ELSEWHERE: "the scheduler bound the pod to another node",
 }
@@ -56,13 +56,13 @@ class Circumstances:
     """Of a nominated pod: `node` is the nominated one as it is now, None where it is gone.
 
     `can_start` says whether the pod would still be nominated there, `is_preempting` whether pods of lower priority are
-    being removed from the node, `is_overdue` whether the pod's deadline has passed.
+    being removed from the node, `is_given_up` whether schedulers have had their time for a pod whose gate is open.
     """
 
     node: NodeFacts | None
     can_start: bool = True
     is_preempting: bool = False
-    is_overdue: bool = False
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
 
     Where the node takes no pods any more, it is cleared. Else, with our gate still closed, it is half of a placement
     that was interrupted: the other half is done where it still makes sense. With the gate open, it is the scheduler's
-    turn until it says Unschedulable, or until the deadline: a scheduler that is away, or that nobody runs, must not
-    keep a pod from an autoscaler. A scheduler that preempts for the pod nominates the same node, and is let do it. Of
-    another's nomination nothing is our business but the gate.
+    turn until it says Unschedulable, or has had its time: a scheduler that is away, or that nobody runs, must not keep
+    a node reserved for ever, nor may another's gate. A scheduler that preempts for the pod nominates the same node, and
+    is let do it. Of another's nomination nothing is our business but the gate.
     """
     is_gated = has_our_gate(pod)
     if not is_ours(pod):
@@ -97,7 +97,7 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
     if _is_unschedulable(pod):
         may_wait = now.is_preempting and pod.spec.preemption_policy != "Never"
         return Fate(Ownership.LEAVE) if may_wait else Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
-    return Fate(Ownership.CLEAR, LostReason.NOT_BOUND) if now.is_overdue else Fate(Ownership.LEAVE)
+    return Fate(Ownership.CLEAR, LostReason.NOT_BOUND) if now.is_given_up else Fate(Ownership.LEAVE)
 
 
 def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) -> str:

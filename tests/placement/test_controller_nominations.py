@@ -6,6 +6,7 @@ import pytest
 
 from model.errors import ConnectionFailed
 from placement import controller as subject
+from placement.deadlines import BINDING_WALL_SECONDS
 from tests.placement.desk import Desk, Document, counted
 
 
@@ -74,6 +75,54 @@ async def test_a_nomination_of_an_unschedulable_pod_is_cleared_and_counted_once(
         await desk.until(lambda: desk.reasons() == ["Nominated", "NominationCleared"])
     assert desk.gates.calls[2:] == ["clear agent", "clear agent"]
     assert counted("stoker_nomination_lost_total", reason="no-longer-fits") == before + 1
+
+
+async def test_a_nomination_shortly_before_the_deadline_leaves_the_scheduler_its_time(desk: Desk) -> None:
+    desk.settling_node("warm", seconds=9)
+    desk.pod(age=50)
+    async with desk.at_work():
+        await desk.until(lambda: desk.reasons() == ["Held"])
+        desk.now += 9.5
+        assert (await desk.opened()).status.nominated_node_name == "warm"
+        desk.now += BINDING_WALL_SECONDS - 1
+        await desk.rounds(3)
+        assert desk.read().status.nominated_node_name == "warm"
+        desk.now += 2
+        await desk.until(lambda: not desk.read().status.nominated_node_name)
+        await desk.until(lambda: desk.reasons() == ["Held", "Nominated", "NominationCleared"])
+
+
+async def test_a_burst_with_a_short_hold_is_not_cleared_while_the_scheduler_works_on_it(desk: Desk) -> None:
+    desk.profile(maxHoldSeconds=2)
+    desk.node("warm", cpu="100")
+    for number in range(40):
+        desk.pod(f"agent-{number}")
+    async with desk.at_work():
+        for number in range(40):
+            await desk.opened(f"agent-{number}")
+        desk.now += 20
+        await desk.rounds(3)
+    assert [pod.status.nominated_node_name for pod in desk.pods()] == ["warm"] * 40
+
+
+async def test_a_new_leader_gives_the_scheduler_its_time_anew(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod(gates=(), nominated="warm", forecast_for="warm", age=3_600)
+    async with desk.at_work():
+        await desk.rounds(3)
+        assert desk.gates.calls == []
+        desk.now += BINDING_WALL_SECONDS
+        await desk.until(lambda: desk.gates.calls == ["clear agent"])
+
+
+async def test_a_nomination_behind_anothers_gate_reserves_its_node_no_longer_than_others(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod(gates=("example.com/late",), nominated="warm", forecast_for="warm")
+    async with desk.at_work():
+        await desk.rounds(3)
+        desk.now += BINDING_WALL_SECONDS
+        await desk.until(lambda: desk.gates.calls == ["clear agent"])
+    assert [gate.name for gate in desk.read().spec.scheduling_gates] == ["example.com/late"]
 
 
 async def test_what_the_scheduler_clears_or_binds_elsewhere_is_counted_too(desk: Desk) -> None:

@@ -79,11 +79,15 @@ def test_half_a_placement_that_would_not_be_made_any_more_is_taken_back() -> Non
     assert own(nominated(), now) == LEAVE
 
 
-def test_no_nomination_outlives_its_pods_deadline() -> None:
-    late = Circumstances(WARM, is_overdue=True)
+def test_no_nomination_outlives_the_time_that_schedulers_are_given() -> None:
+    late = Circumstances(WARM, is_given_up=True)
     assert own(nominated(), late) == lost(LostReason.NOT_BOUND)
     assert own(nominated(condition={**UNSCHEDULABLE, "reason": "SchedulerError"}), late) == lost(LostReason.NOT_BOUND)
     assert own(nominated(None), late) == LEAVE
+
+
+def test_the_time_that_schedulers_are_given_does_not_count_behind_our_gate() -> None:
+    assert own(nominated(gated=True), Circumstances(WARM, is_given_up=True)) == FINISH
 
 
 def test_a_scheduler_that_preempts_for_the_pod_is_let_do_it() -> None:
