@@ -29,7 +29,7 @@ from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
 from placement.judge import Judge
 from placement.notices import Notices
-from placement.ownership import Circumstances, Fate, Ownership, is_ours, lost_by, own
+from placement.ownership import Fate, Ownership, is_ours, lost_by, own
 from placement.survey import Survey
 from placement.verdicts import Hold, LetThrough, Nominate, Verdict
 
@@ -68,8 +68,7 @@ class PlacementController:
         self._gates = gates
         self._leadership = leadership
         self._notices = Notices(emit)
-        self._survey = Survey(snapshot)
-        self._judge = Judge(snapshot, self._survey)
+        self._judge = Judge(snapshot, Survey(snapshot))
         self._changed = asyncio.Event()
         self._dispatch = Dispatch(self._changed.set, lambda: leadership.leading)
         self._due = 0.0
@@ -163,17 +162,17 @@ class PlacementController:
 
         `opens`: whether the gate is to go with a nomination that is cleared.
         """
-        name = pod.status.nominated_node_name
-        node = self._snapshot.fleet.node(name)
-        can_start = self._survey.can_start(pod, node, now)
-        is_preempting, is_given_up = self._survey.is_preempted_for(pod, name), self._judge.is_given_up(pod, now)
-        fate = own(pod, Circumstances(node, can_start, is_preempting, is_given_up))
+        fate = own(pod, self._judge.circumstances(pod, now))
         if fate.action is Ownership.FINISH:
             outcome = NOMINATED if is_ours(pod) else BY_OTHERS
             done = self._opened(pod, outcome)
-            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, name))
+            node = pod.status.nominated_node_name
+            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, node))
         elif fate.action is Ownership.CLEAR:
             self._clear(pod, fate, opens=opens)
+        elif fate.action is Ownership.YIELD:
+            lost = metrics.NOMINATION_LOST.labels(fate.reason).inc
+            self._dispatch.send(Write(pod, partial(self._gates.disown, pod), "disown", lost))
 
     def _clear(self, pod: wire.Pod, fate: Fate, *, opens: bool) -> None:
         """A pod still behind our gate is decided on anew, unless its deadline has come."""

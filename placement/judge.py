@@ -12,6 +12,7 @@ from placement import metrics
 from placement.deadlines import binding_due, deadline_of
 from placement.decision import decide
 from placement.inputs import GatedPod
+from placement.ownership import Circumstances
 from placement.survey import Survey
 from placement.verdicts import LetThrough, LetThroughReason, Verdict
 
@@ -19,6 +20,13 @@ log = logging.getLogger(__name__)
 
 TRIES: Final = 40
 """Of deciding on fewer pods, where deciding on all failed: enough to find one in a thousand, and some more."""
+
+PREEMPTION_WALL_SECONDS: Final = 2.0
+"""Within which the first of a preemption's victims is seen to leave after the pod is seen Unschedulable.
+
+kube-scheduler writes to the pod and to its victims side by side, and to each victim twice, by a client that is limited
+to 50 requests a second.
+"""
 
 
 class Judge:
@@ -34,10 +42,27 @@ class Judge:
         first_seen = snapshot.waiting.first_seen(pod.metadata.uid)
         return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
 
-    def is_given_up(self, pod: wire.Pod, now: float) -> bool:
-        """Whether schedulers have had their time for a pod that was nominated and whose gate is open."""
+    def circumstances(self, pod: wire.Pod, now: float) -> Circumstances:
+        """What decides on the fate of its nomination."""
+        snapshot, name = self._snapshot, pod.status.nominated_node_name
+        node = snapshot.fleet.node(name)
+        first_open = snapshot.waiting.first_open(pod.metadata.uid)
+        return Circumstances(
+            node,
+            can_start=self._survey.can_start(pod, node, now),
+            is_preempting=self._survey.is_preempted_for(pod, name),
+            may_preempt=self._may_preempt(pod, name, now),
+            is_given_up=now >= binding_due(self.deadline(pod), snapshot.clock, first_open),
+        )
+
+    def _may_preempt(self, pod: wire.Pod, name: str, now: float) -> bool:
         snapshot = self._snapshot
-        return now >= binding_due(self.deadline(pod), snapshot.clock, snapshot.waiting.first_open(pod.metadata.uid))
+        since = snapshot.waiting.first_unschedulable(pod.metadata.uid)
+        if since is None or now - since >= PREEMPTION_WALL_SECONDS * snapshot.clock.scale:
+            return False
+        return any(
+            not other.is_finished and other.priority < pod.spec.priority for other in snapshot.fleet.pods_on(name)
+        )
 
     def by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
         """The verdicts where nothing else can be relied on: on the pods whose deadline has come."""

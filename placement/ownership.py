@@ -3,7 +3,7 @@
 Autoscalers take a nominated pod for served, and the scheduler itself never clears the nomination of a pod with
 preemptionPolicy Never (measured on v1.36.3). So a nomination of ours that came to nothing is cleared at once. Ours is
 what the forecast's annotation names: kube-scheduler nominates too, where it preempts, and so may others; that is left
-to them.
+to them. Where it preempts on the very node that we had named, the annotation goes, and the nomination is its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from cluster import wire
-from cluster.translation import condition
-from cluster.waiting import has_our_gate
+from cluster.waiting import has_our_gate, is_unschedulable
 from model import names
 from model.nodes import NodeFacts
 
@@ -26,6 +25,8 @@ class Ownership(StrEnum):
     LEAVE = "leave"
     FINISH = "finish"
     CLEAR = "clear"
+    YIELD = "yield"
+    """Take the annotation off: the nomination is the scheduler's."""
 
 
 class LostReason(StrEnum):
@@ -56,12 +57,14 @@ class Circumstances:
     """Of a nominated pod: `node` is the nominated one as it is now, None where it is gone.
 
     `can_start` says whether the pod would still be nominated there, `is_preempting` whether pods of lower priority are
-    being removed from the node, `is_given_up` whether schedulers have had their time for a pod whose gate is open.
+    being removed from the node, `may_preempt` whether there are such pods and the scheduler refused the pod only just
+    now, `is_given_up` whether schedulers have had their time for a pod whose gate is open.
     """
 
     node: NodeFacts | None
     can_start: bool = True
     is_preempting: bool = False
+    may_preempt: bool = False
     is_given_up: bool = False
 
 
@@ -84,8 +87,9 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
     Where the node takes no pods any more, it is cleared. Else, with our gate still closed, it is half of a placement
     that was interrupted: the other half is done where it still makes sense. With the gate open, it is the scheduler's
     turn until it says Unschedulable, or has had its time: a scheduler that is away, or that nobody runs, must not keep
-    a node reserved for ever, nor may another's gate. A scheduler that preempts for the pod nominates the same node, and
-    is let do it. Of another's nomination nothing is our business but the gate.
+    a node reserved for ever, nor may another's gate. A scheduler that preempts for the pod nominates the same node;
+    that is its own then, and has to stand until its back-off ends, when the pods that it removed are long gone. Of
+    another's nomination nothing is our business but the gate.
     """
     is_gated = has_our_gate(pod)
     if not is_ours(pod):
@@ -94,9 +98,8 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
         return Fate(Ownership.CLEAR, lost)
     if is_gated:
         return Fate(Ownership.FINISH) if now.can_start else Fate(Ownership.CLEAR, LostReason.NODE_NOT_WARM)
-    if _is_unschedulable(pod):
-        may_wait = now.is_preempting and pod.spec.preemption_policy != "Never"
-        return Fate(Ownership.LEAVE) if may_wait else Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
+    if is_unschedulable(pod):
+        return _refused(pod, now)
     return Fate(Ownership.CLEAR, LostReason.NOT_BOUND) if now.is_given_up else Fate(Ownership.LEAVE)
 
 
@@ -125,9 +128,14 @@ def is_ours(pod: wire.Pod) -> bool:
         return False
 
 
-def _is_unschedulable(pod: wire.Pod) -> bool:
-    scheduled = condition(pod.status.conditions, "PodScheduled")
-    return scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable"
+def _refused(pod: wire.Pod, now: Circumstances) -> Fate:
+    """Of an Unschedulable pod: whoever never preempts has lost the node, others perhaps to nobody but themselves."""
+    if pod.spec.preemption_policy != "Never":
+        if now.is_preempting:
+            return Fate(Ownership.YIELD, LostReason.NO_LONGER_FITS)
+        if now.may_preempt:
+            return Fate(Ownership.LEAVE)
+    return Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
 
 
 def _lost(node: NodeFacts | None) -> str:

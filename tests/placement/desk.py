@@ -87,6 +87,9 @@ class Gates(GateKeeper):
     async def clear(self, pod: wire.Pod) -> str:
         return await self._write("clear", pod, pod.metadata.resource_version, node="", forecast="")
 
+    async def disown(self, pod: wire.Pod) -> str:
+        return await self._write("disown", pod, pod.metadata.resource_version, forecast="")
+
     async def annotate(self, pod: wire.Pod, forecast: str) -> str:
         return await self._write("annotate", pod, pod.metadata.resource_version, forecast=forecast)
 

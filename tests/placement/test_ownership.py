@@ -90,12 +90,20 @@ def test_the_time_that_schedulers_are_given_does_not_count_behind_our_gate() -> 
     assert own(nominated(gated=True), Circumstances(WARM, is_given_up=True)) == FINISH
 
 
-def test_a_scheduler_that_preempts_for_the_pod_is_let_do_it() -> None:
+def test_a_nomination_is_the_schedulers_where_it_preempts_for_the_pod() -> None:
     preempting = Circumstances(WARM, is_preempting=True)
     subject = nominated(condition=UNSCHEDULABLE)
-    assert own(subject, preempting) == LEAVE
+    assert own(subject, preempting) == Fate(Ownership.YIELD, LostReason.NO_LONGER_FITS)
     subject.spec.preemption_policy = "Never"
     assert own(subject, preempting) == lost(LostReason.NO_LONGER_FITS)
+
+
+def test_a_scheduler_that_may_be_about_to_preempt_is_waited_for() -> None:
+    perhaps = Circumstances(WARM, may_preempt=True)
+    subject = nominated(condition=UNSCHEDULABLE)
+    assert own(subject, perhaps) == LEAVE
+    subject.spec.preemption_policy = "Never"
+    assert own(subject, perhaps) == lost(LostReason.NO_LONGER_FITS)
 
 
 def test_an_annotation_nested_beyond_measure_is_not_ours() -> None:
