@@ -179,6 +179,7 @@ class PlacementController:
         opened = self._opened(pod, LOST) if opens else None
 
         def done() -> None:
+            metrics.NOMINATION_LOST.labels(fate.reason).inc()
             self._notices.cleared(pod, fate)
             if opened is not None:
                 opened()

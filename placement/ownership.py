@@ -104,10 +104,11 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
 
 
 def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) -> str:
-    """Why a nomination of ours ended with this change of its pod; empty where it lasts, or ended in its binding.
+    """Why others ended a nomination of ours with this change of its pod; empty where they did not.
 
-    Whoever ended it: ourselves, or kube-scheduler, which clears what it cannot bind, or binds it to another node. A
-    nomination ends with its pod's deletion as well, and that is no loss. `node` is the nominated one as it is now.
+    kube-scheduler clears what it cannot bind, or binds it to another node. Where we end it ourselves, its annotation
+    goes with it, and the fate says why. A nomination ends in its binding as well, or with its pod's deletion, and that
+    is no loss. `node` is the nominated one as it is now.
     """
     if old is None or new is None or old.metadata.uid != new.metadata.uid or new.metadata.deletion_timestamp:
         return ""
@@ -116,16 +117,23 @@ def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) 
         return ""
     if new.spec.node_name:
         return "" if new.spec.node_name == nominated else LostReason.BOUND_ELSEWHERE
-    return "" if new.status.nominated_node_name == nominated else _lost(node) or LostReason.NO_LONGER_FITS
+    if new.status.nominated_node_name == nominated or _told(new) != nominated:
+        return ""
+    return _lost(node) or LostReason.NO_LONGER_FITS
 
 
 def is_ours(pod: wire.Pod) -> bool:
     """Whether the forecast's annotation names the nominated node."""
+    return _told(pod) == pod.status.nominated_node_name
+
+
+def _told(pod: wire.Pod) -> str | None:
+    """The node of the forecast's annotation; None without one to read."""
     text = pod.metadata.annotations.get(names.FORECAST_ANNOTATION, "")
     try:
-        return msgspec.json.decode(text, type=_Told).node == pod.status.nominated_node_name
+        return msgspec.json.decode(text, type=_Told).node
     except (msgspec.MsgspecError, RecursionError):  # a tenant may have written it
-        return False
+        return None
 
 
 def _refused(pod: wire.Pod, now: Circumstances) -> Fate:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from model.errors import ConnectionFailed
 from placement import controller as subject
 from placement.deadlines import BINDING_WALL_SECONDS
+from placement.ownership import LostReason
 from tests.placement.desk import Desk, Document, counted
 
 
 def unschedulable(document: Document) -> None:
     document["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+
+
+def lost() -> Counter[str]:
+    """Nominations that came to nothing so far, by reason."""
+    return Counter({reason.value: int(counted("stoker_nomination_lost_total", reason=reason)) for reason in LostReason})
 
 
 async def test_a_nomination_that_a_former_leader_did_not_finish_is_finished(desk: Desk) -> None:
@@ -123,6 +131,21 @@ async def test_a_nomination_behind_anothers_gate_reserves_its_node_no_longer_tha
         desk.now += BINDING_WALL_SECONDS
         await desk.until(lambda: desk.gates.calls == ["clear agent"])
     assert [gate.name for gate in desk.read().spec.scheduling_gates] == ["example.com/late"]
+
+
+async def test_what_we_clear_is_counted_once_and_by_the_reason_for_which_we_do(desk: Desk) -> None:
+    desk.node("warm")
+    desk.node("without-kata", handlers=("runc",))
+    desk.pod("unbound", gates=(), nominated="warm", forecast_for="warm", age=3_600)
+    desk.pod("half", nominated="without-kata", forecast_for="without-kata")
+    before = lost()
+    async with desk.at_work():
+        assert (await desk.opened("half")).status.nominated_node_name == "warm"
+        desk.bind("half", "warm")
+        desk.now += BINDING_WALL_SECONDS
+        await desk.until(lambda: not desk.read("unbound").status.nominated_node_name)
+        await desk.rounds()
+    assert lost() - before == Counter({"node-not-warm": 1, "not-bound": 1})
 
 
 async def test_what_the_scheduler_clears_or_binds_elsewhere_is_counted_too(desk: Desk) -> None:

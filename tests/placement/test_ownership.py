@@ -116,6 +116,11 @@ def test_every_reason_has_a_sentence(reason: LostReason) -> None:
     assert len(Fate(Ownership.CLEAR, reason).describe()) > len(reason)
 
 
+def told(**status: Any) -> wire.Pod:
+    """A pod on which nobody but we wrote that it was nominated to `warm`."""
+    return pod(annotations={names.FORECAST_ANNOTATION: '{"node":"warm","seconds":43}'}, **status)
+
+
 def going() -> wire.Pod:
     metadata = {"name": "p1", "namespace": "tenant-a", "uid": "uid-p1", "deletionTimestamp": "2026-03-03T10:00:00Z"}
     return decoded(wire.Pod, {"metadata": metadata})
@@ -133,13 +138,17 @@ def going() -> wire.Pod:
         (nominated(None), pod(), WARM, ""),
         (pod(), pod(), None, ""),
         (nominated(), pod(on="another"), WARM, LostReason.BOUND_ELSEWHERE),
-        (nominated(), pod(), WARM, LostReason.NO_LONGER_FITS),
-        (nominated(), pod(nominatedNodeName="another"), WARM, LostReason.NO_LONGER_FITS),
-        (nominated(), pod(), None, LostReason.NODE_GONE),
-        (nominated(), pod(), node("warm", schedulable=False), LostReason.NODE_CORDONED),
+        (nominated(), told(), WARM, LostReason.NO_LONGER_FITS),
+        (nominated(), told(nominatedNodeName="another"), WARM, LostReason.NO_LONGER_FITS),
+        (nominated(), told(), None, LostReason.NODE_GONE),
+        (nominated(), told(), node("warm", schedulable=False), LostReason.NODE_CORDONED),
+        # What we take back ourselves takes its annotation with it, and is counted where it is written.
+        (nominated(), pod(), None, ""),
+        (nominated(), pod(nominatedNodeName="warm"), WARM, ""),
+        (nominated(), nominated("another"), WARM, ""),
     ],
 )
-def test_a_nomination_is_lost_by_a_change_that_ends_it_without_a_binding_there(
+def test_a_nomination_is_lost_to_others_by_a_change_that_ends_it_without_a_binding_there(
     old: wire.Pod | None, new: wire.Pod | None, now: NodeFacts | None, reason: str
 ) -> None:
     assert lost_by(old, new, now) == reason
