@@ -117,7 +117,7 @@ class PlacementController:
             metrics.NOMINATION_LOST.labels(reason).inc()
 
     def _fleet_changed(self) -> None:
-        """A node that somebody is nominated to, or waits for, may not be what it was."""
+        """A node that a pod was nominated to by us, or waits for, may not be what it was."""
         if self._nominations:
             self._changed.set()
         elif self._holds and self._fleet_look is None:
@@ -153,7 +153,7 @@ class PlacementController:
         for pod in gated:
             self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
-        self._holds, self._nominations = bool(held), bool(nominated)
+        self._holds, self._nominations = bool(held), any(map(is_ours, nominated))
         self._due = next_decision(held.values(), (self._judge.deadline(pod) for pod in gated))
         self._gauge(held, undecided=len(gated) - len(verdicts))
 

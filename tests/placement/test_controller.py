@@ -103,7 +103,8 @@ async def test_a_wait_is_told_once_though_the_fleet_keeps_changing(desk: Desk) -
 
 
 async def test_another_node_to_wait_for_is_told_but_not_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("placement.notices.AGAIN_WALL_SECONDS", 0.2)
+    monkeypatch.setattr("placement.notices.AGAIN_WALL_SECONDS", 0.1)
+    monkeypatch.setattr("placement.notices.AGAIN_EVENT_WALL_SECONDS", 0.2)
     desk.settling_node("first", seconds=20)
     desk.pod()
     async with desk.at_work():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -163,6 +164,21 @@ async def test_what_the_scheduler_clears_or_binds_elsewhere_is_counted_too(desk:
         desk.bind("placed", "warm")
     after = [counted("stoker_nomination_lost_total", reason=reason) for reason in reasons]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1]
+
+
+async def test_a_foreign_nomination_makes_no_change_of_the_fleet_urgent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "LONGEST_PAUSE_WALL_SECONDS", 600.0)
+    monkeypatch.setattr(subject, "SHORTEST_PAUSE_WALL_SECONDS", 0.0)
+    desk.pod("preempting", gates=(), nominated="elsewhere")
+    async with desk.at_work():
+        await desk.rounds(2)
+        looked = counted("stoker_placement_round_seconds_count")
+        for number in range(20):
+            desk.node(f"node-{number}")
+            await asyncio.sleep(0)
+        assert counted("stoker_placement_round_seconds_count") == looked
 
 
 async def test_a_nomination_by_the_schedulers_preemption_is_left_alone(desk: Desk) -> None:
