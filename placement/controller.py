@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from math import inf
 from time import monotonic
 from typing import Final
@@ -43,7 +44,7 @@ LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 """Between two looks at leadership and deadlines when nothing happens."""
 
 BACKLOG_PAUSE_WALL_SECONDS: Final = 0.25
-"""Between two rounds while nominations queue: those who are to be let through do not wait for them."""
+"""Between two rounds while nominations queue: who is to be let through does not wait for the last of them."""
 
 FLEET_PAUSE_WALL_SECONDS: Final = 0.5
 """Between a change of the fleet and the next look at what is held: at 5,000 nodes something changes all the time."""
@@ -150,12 +151,14 @@ class PlacementController:
                 self._keep(pod, now, opens=is_overdue and has_our_gate(pod))
         placed = self._dispatch.nominated
         verdicts = self._judge.verdicts(gated, placed, now) if is_reliable else self._judge.by_deadline(gated, now)
+        deferred = self._judge.deferred(verdicts, now, is_nominating=self._dispatch.is_nominating)
         for pod in gated:
-            self._carry_out(pod, verdicts.get(pod.metadata.uid))
+            if pod.metadata.uid not in deferred:
+                self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
         self._holds, self._nominations = bool(held), any(map(is_ours, nominated))
-        self._due = next_decision(held.values(), (self._judge.deadline(pod) for pod in gated))
-        self._gauge(held, undecided=len(gated) - len(verdicts))
+        self._due = next_decision(held.values(), chain(deferred.values(), map(self._judge.deadline, gated)))
+        self._gauge(held, undecided=len(gated) - len(verdicts) + len(deferred))
 
     def _keep(self, pod: wire.Pod, now: float, *, opens: bool) -> None:
         """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold.
@@ -192,7 +195,8 @@ class PlacementController:
             case Nominate():
                 done = self._opened(pod, NOMINATED, verdict)
                 work = partial(self._gates.nominate, pod, verdict.node, verdict.forecast.to_json())
-                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, is_release=False))
+                rank = -pod.spec.priority, self._judge.deadline(pod)
+                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, is_release=False, rank=rank))
             case LetThrough():
                 done = self._opened(pod, verdict.reason.value, verdict)
                 self._dispatch.send(Write(pod, partial(self._gates.let_through, pod), "let-through", done))

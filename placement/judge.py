@@ -14,7 +14,7 @@ from placement.decision import decide
 from placement.inputs import GatedPod
 from placement.ownership import Circumstances
 from placement.survey import Survey
-from placement.verdicts import LetThrough, LetThroughReason, Verdict
+from placement.verdicts import LetThrough, LetThroughReason, Nominate, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,10 @@ PREEMPTION_WALL_SECONDS: Final = 2.0
 kube-scheduler writes to the pod and to its victims side by side, and to each victim twice, by a client that is limited
 to 50 requests a second.
 """
+
+PROMISE_WALL_SECONDS: Final = 0.5
+"""How long a pod that is left without room waits at most, from when it was first seen, for the nominations of others to
+be written: half of the second within which an autoscaler is to see what it may have to buy for."""
 
 
 class Judge:
@@ -63,6 +67,23 @@ class Judge:
         return any(
             not other.is_finished and other.priority < pod.spec.priority for other in snapshot.fleet.pods_on(name)
         )
+
+    def deferred(self, verdicts: Mapping[str, Verdict], now: float, *, is_nominating: bool) -> dict[str, float]:
+        """By uid, until when pods wait that no warm node has room for, while nominations are not written yet.
+
+        Schedulers do not know of those, and would give such a pod the room that they promise. `is_nominating`: whether
+        there are any besides the verdicts'.
+        """
+        if not is_nominating and not any(isinstance(verdict, Nominate) for verdict in verdicts.values()):
+            return {}
+        waiting, clock = self._snapshot.waiting, self._snapshot.clock
+        seen = {
+            uid: waiting.first_seen(uid)
+            for uid, verdict in verdicts.items()
+            if isinstance(verdict, LetThrough) and verdict.reason is LetThroughReason.NO_ROOM
+        }
+        until = {uid: since + PROMISE_WALL_SECONDS * clock.scale for uid, since in seen.items() if since is not None}
+        return {uid: instant for uid, instant in until.items() if now < instant}
 
     def by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
         """The verdicts where nothing else can be relied on: on the pods whose deadline has come."""
