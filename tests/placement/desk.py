@@ -217,6 +217,10 @@ class Desk:
     def pods(self) -> list[wire.Pod]:
         return [self.read(name) for name in self._pods]
 
+    def seen(self) -> list[wire.Pod]:
+        """As the watch has brought them."""
+        return list(self._seen.values())
+
     def gated(self) -> list[str]:
         return [name for name in self._pods if self._has_gate(name)]
 

@@ -20,6 +20,7 @@ from tests.placement.desk import Desk, Document
 
 HOLD_SECONDS = 60
 CPUS = 3
+MOST_TURNS = 3
 NODES = ("a", "b", "c")
 FREELY = "bound-freely"
 """A label: of a pod that the scheduler bound to a node which nobody had named."""
@@ -116,6 +117,20 @@ def stop_half(desk: Desk) -> None:
     desk.gates.stop_after_nomination = ConnectionFailed("broke off")
 
 
+def miss(desk: Desk) -> None:
+    """What becomes of the pods is not seen for a while."""
+    desk.is_delivering = False
+
+
+def see(desk: Desk) -> None:
+    """Changes are seen again, but not yet those that were missed."""
+    desk.is_delivering = True
+
+
+def catch_up(desk: Desk) -> None:
+    desk.deliver()
+
+
 def unsync(desk: Desk) -> None:
     desk.set_synced(False)
 
@@ -131,9 +146,10 @@ def pass_time(seconds: int) -> Step:
     return wait
 
 
-numbers, nodes = st.integers(0, 5), st.sampled_from(NODES)
+numbers, nodes = st.integers(0, 9), st.sampled_from(NODES)
+arrivals = st.builds(arrive, numbers, st.integers(1, 2))
 steps = st.one_of(
-    st.builds(arrive, numbers, st.integers(1, 2)),
+    *(arrivals,) * 15,
     st.builds(edit, numbers),
     st.builds(leave, numbers),
     st.builds(warm, nodes),
@@ -146,12 +162,18 @@ steps = st.one_of(
             [Conflict("edited", status=409), ConnectionFailed("no answer"), ApiError("overloaded", status=503)]
         ),
     ),
-    st.just(schedule),
+    *(st.just(schedule),) * 2,
     st.just(stop_half),
+    st.just(miss),
+    st.just(see),
+    *(st.just(catch_up),) * 2,
     st.just(unsync),
-    st.just(sync),
+    *(st.just(sync),) * 2,
     st.builds(pass_time, st.integers(1, 30)),
 )
+
+stories = st.lists(st.tuples(steps, st.sampled_from((0, 1, MOST_TURNS, MOST_TURNS))), min_size=15, max_size=40)
+"""Each begins with two warm nodes; a step, and how much time the controller has after it."""
 
 
 def overcommitted(desk: Desk) -> list[str]:
@@ -168,7 +190,7 @@ def overcommitted(desk: Desk) -> list[str]:
 
 @contextmanager
 def promises_kept(desk: Desk) -> Iterator[None]:
-    """Afterwards: no node was named that, by all that is bound, nominated or promised, did not have the room."""
+    """Afterwards: no node was named that, beside all that was seen bound or nominated, or promised, had no room."""
     broken: list[str] = []
     judged = Judge.verdicts
 
@@ -176,7 +198,7 @@ def promises_kept(desk: Desk) -> Iterator[None]:
         verdicts = judged(self, gated, placed, now)
         named = {uid: verdict.node for uid, verdict in verdicts.items() if isinstance(verdict, Nominate)}
         taken: Counter[str] = Counter()
-        for pod in desk.pods():
+        for pod in desk.seen():
             uid = pod.metadata.uid
             taken[place_of(pod) or placed.get(uid, "") or named.get(uid, "")] += cpus(pod)
         broken.extend(name for name in named.values() if taken[name] > CPUS)
@@ -188,13 +210,28 @@ def promises_kept(desk: Desk) -> Iterator[None]:
     assert broken == []
 
 
+def staged() -> Desk:
+    desk = Desk()
+    desk.profile(maxHoldSeconds=HOLD_SECONDS)
+    warm("a")(desk)
+    warm("b")(desk)
+    return desk
+
+
+async def take_turns(turns: int) -> None:
+    """So many of the event loop, and where they are the most, time enough for a round or two."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if turns == MOST_TURNS:
+        await asyncio.sleep(0.002)
+
+
 @settings(max_examples=150)
-@given(st.lists(st.tuples(steps, st.integers(0, 3)), max_size=25), st.booleans())
+@given(stories, st.booleans())
 async def test_every_gate_is_opened_by_its_deadline_and_no_node_is_overcommitted(
     story: list[tuple[Step, int]], has_two_leaders: bool
 ) -> None:
-    desk = Desk()
-    desk.profile(maxHoldSeconds=HOLD_SECONDS)
+    desk = staged()
     async with AsyncExitStack() as stack:
         if not has_two_leaders:
             stack.enter_context(promises_kept(desk))
@@ -202,28 +239,27 @@ async def test_every_gate_is_opened_by_its_deadline_and_no_node_is_overcommitted
             await stack.enter_async_context(desk.at_work())
         for step, turns in story:
             step(desk)
-            for _ in range(turns):
-                await asyncio.sleep(0)
+            await take_turns(turns)
             if not has_two_leaders:
                 assert overcommitted(desk) == []
+        desk.deliver()
         desk.now += HOLD_SECONDS
         await desk.until(lambda: not desk.gated())
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(steps, st.integers(0, 3)), max_size=25))
+@given(stories)
 async def test_a_new_leader_owes_its_pods_what_the_last_one_did(story: list[tuple[Step, int]]) -> None:
     """The first is cut off wherever it stands; the second begins with nothing but the pods."""
-    desk = Desk()
-    desk.profile(maxHoldSeconds=HOLD_SECONDS)
+    desk = staged()
     async with desk.at_work():
         for step, turns in story:
             step(desk)
-            for _ in range(turns):
-                await asyncio.sleep(0)
+            await take_turns(turns)
         desk.gates.failures = [ConnectionFailed("killed")] * 20
     desk.gates.failures = []
     desk.gates.stop_after_nomination = None
+    desk.deliver()
     desk.now += HOLD_SECONDS
     async with desk.at_work():
         await desk.until(lambda: not desk.gated())
