@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from cluster import wire
 from cluster.clock import Clock
-from cluster.translation import is_finished
+from cluster.translation import condition, is_finished
 from model import names
 
 SEEN_WALL_SECONDS: Final = 0.25
@@ -21,6 +22,12 @@ Observer = Callable[[wire.Pod | None, wire.Pod | None], None]
 
 def has_our_gate(pod: wire.Pod) -> bool:
     return any(gate.name == names.WARM_NODE_GATE for gate in pod.spec.scheduling_gates)
+
+
+def is_unschedulable(pod: wire.Pod) -> bool:
+    """Whether a scheduler has found no node for it."""
+    scheduled = condition(pod.status.conditions, "PodScheduled")
+    return scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable"
 
 
 def waits(pod: wire.Pod) -> bool:
@@ -36,6 +43,15 @@ def keep_document(pod: wire.Pod, read: Callable[[], bytes]) -> None:
         pod.document = read()
 
 
+@dataclass(slots=True)
+class _Since:
+    """When a pod was first seen to wait, without our gate, and (the last time) Unschedulable; on the steady clock."""
+
+    seen: float
+    opened: float | None = None
+    unschedulable: float | None = None
+
+
 class WaitingPods:
     """Follows the pods; `pods` by uid. `observers` are called after each change of a pod that waits or waited."""
 
@@ -44,16 +60,25 @@ class WaitingPods:
         self.observers: list[Observer] = []
         self._clock = clock
         self._awaited: dict[str, asyncio.Future[None]] = {}
-        self._seen_at: dict[str, float] = {}
-        """On the steady clock."""
+        self._since: dict[str, _Since] = {}
 
     def first_seen(self, uid: str) -> float | None:
         """The instant at which the pod was first seen to wait, whoever led then; None where it does not.
 
         Somebody may set the clock in between. It is the wait that counts, so the instant moves with the clock.
         """
-        seen_at = self._seen_at.get(uid)
-        return None if seen_at is None else self._clock.now() - (self._clock.steady() - seen_at)
+        since = self._since.get(uid)
+        return self._instant(since.seen if since else None)
+
+    def first_open(self, uid: str) -> float | None:
+        """The instant at which the pod was first seen without our gate, though it waits; None where it has not been."""
+        since = self._since.get(uid)
+        return self._instant(since.opened if since else None)
+
+    def first_unschedulable(self, uid: str) -> float | None:
+        """The instant from which on the pod was seen to be Unschedulable while it waits; None where it is not so."""
+        since = self._since.get(uid)
+        return self._instant(since.unschedulable if since else None)
 
     async def seen(self, uid: str, version: str) -> None:
         """Until the watch shows a pod that waits as it was written, or as something else than it was; not for long.
@@ -76,9 +101,22 @@ class WaitingPods:
         is_waiting = new is not None and waits(new)
         if new is not None and is_waiting:
             self.pods[new.metadata.uid] = new
-            self._seen_at.setdefault(new.metadata.uid, self._clock.steady())
+            self._note(new)
         if old is not None and old.metadata.uid not in self.pods:
-            self._seen_at.pop(old.metadata.uid, None)
+            self._since.pop(old.metadata.uid, None)
         if was_waiting or is_waiting:
             for observer in self.observers:
                 observer(old, new)
+
+    def _note(self, pod: wire.Pod) -> None:
+        now = self._clock.steady()
+        since = self._since.setdefault(pod.metadata.uid, _Since(now))
+        if since.opened is None and not has_our_gate(pod):
+            since.opened = now
+        if not is_unschedulable(pod):
+            since.unschedulable = None
+        elif since.unschedulable is None:
+            since.unschedulable = now
+
+    def _instant(self, steady: float | None) -> float | None:
+        return None if steady is None else self._clock.now() - (self._clock.steady() - steady)

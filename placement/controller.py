@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from math import inf
 from time import monotonic
 from typing import Final
@@ -29,7 +30,7 @@ from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
 from placement.judge import Judge
 from placement.notices import Notices
-from placement.ownership import Circumstances, Fate, Ownership, is_ours, lost_by, own
+from placement.ownership import Fate, Ownership, is_ours, lost_by, own
 from placement.survey import Survey
 from placement.verdicts import Hold, LetThrough, Nominate, Verdict
 
@@ -43,7 +44,7 @@ LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 """Between two looks at leadership and deadlines when nothing happens."""
 
 BACKLOG_PAUSE_WALL_SECONDS: Final = 0.25
-"""Between two rounds while nominations queue: those who are to be let through do not wait for them."""
+"""Between two rounds while nominations queue: who is to be let through does not wait for the last of them."""
 
 FLEET_PAUSE_WALL_SECONDS: Final = 0.5
 """Between a change of the fleet and the next look at what is held: at 5,000 nodes something changes all the time."""
@@ -68,8 +69,7 @@ class PlacementController:
         self._gates = gates
         self._leadership = leadership
         self._notices = Notices(emit)
-        self._survey = Survey(snapshot)
-        self._judge = Judge(snapshot, self._survey)
+        self._judge = Judge(snapshot, Survey(snapshot))
         self._changed = asyncio.Event()
         self._dispatch = Dispatch(self._changed.set, lambda: leadership.leading)
         self._due = 0.0
@@ -118,7 +118,7 @@ class PlacementController:
             metrics.NOMINATION_LOST.labels(reason).inc()
 
     def _fleet_changed(self) -> None:
-        """A node that somebody is nominated to, or waits for, may not be what it was."""
+        """A node that a pod was nominated to by us, or waits for, may not be what it was."""
         if self._nominations:
             self._changed.set()
         elif self._holds and self._fleet_look is None:
@@ -148,36 +148,43 @@ class PlacementController:
         for pod in nominated:
             is_overdue = now >= self._judge.deadline(pod)
             if is_reliable or (has_our_gate(pod) and is_overdue):
-                self._keep(pod, now, is_overdue=is_overdue)
+                self._keep(pod, now, opens=is_overdue and has_our_gate(pod))
         placed = self._dispatch.nominated
         verdicts = self._judge.verdicts(gated, placed, now) if is_reliable else self._judge.by_deadline(gated, now)
+        deferred = self._judge.deferred(verdicts, now, is_nominating=self._dispatch.is_nominating)
         for pod in gated:
-            self._carry_out(pod, verdicts.get(pod.metadata.uid))
+            if pod.metadata.uid not in deferred:
+                self._carry_out(pod, verdicts.get(pod.metadata.uid))
         held = {uid: verdict for uid, verdict in verdicts.items() if isinstance(verdict, Hold)}
-        self._holds, self._nominations = bool(held), bool(nominated)
+        self._holds, self._nominations = bool(held), any(map(is_ours, nominated))
         if self._judge.is_behind:
             self._changed.set()
-        self._due = next_decision(held.values(), (self._judge.deadline(pod) for pod in gated))
-        self._gauge(held, undecided=len(gated) - len(verdicts))
+        self._due = next_decision(held.values(), chain(deferred.values(), map(self._judge.deadline, gated)))
+        self._gauge(held, undecided=len(gated) - len(verdicts) + len(deferred))
 
-    def _keep(self, pod: wire.Pod, now: float, *, is_overdue: bool) -> None:
-        """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold."""
-        name = pod.status.nominated_node_name
-        node = self._snapshot.fleet.node(name)
-        can_start = self._survey.can_start(pod, node, now)
-        fate = own(pod, Circumstances(node, can_start, self._survey.is_preempted_for(pod, name), is_overdue))
+    def _keep(self, pod: wire.Pod, now: float, *, opens: bool) -> None:
+        """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold.
+
+        `opens`: whether the gate is to go with a nomination that is cleared.
+        """
+        fate = own(pod, self._judge.circumstances(pod, now))
         if fate.action is Ownership.FINISH:
             outcome = NOMINATED if is_ours(pod) else BY_OTHERS
             done = self._opened(pod, outcome)
-            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, name))
+            node = pod.status.nominated_node_name
+            self._dispatch.send(Write(pod, partial(self._gates.finish, pod), "finish", done, node))
         elif fate.action is Ownership.CLEAR:
-            self._clear(pod, fate, opens=is_overdue and has_our_gate(pod))
+            self._clear(pod, fate, opens=opens)
+        elif fate.action is Ownership.YIELD:
+            lost = metrics.NOMINATION_LOST.labels(fate.reason).inc
+            self._dispatch.send(Write(pod, partial(self._gates.disown, pod), "disown", lost))
 
     def _clear(self, pod: wire.Pod, fate: Fate, *, opens: bool) -> None:
         """A pod still behind our gate is decided on anew, unless its deadline has come."""
         opened = self._opened(pod, LOST) if opens else None
 
         def done() -> None:
+            metrics.NOMINATION_LOST.labels(fate.reason).inc()
             self._notices.cleared(pod, fate)
             if opened is not None:
                 opened()
@@ -190,7 +197,8 @@ class PlacementController:
             case Nominate():
                 done = self._opened(pod, NOMINATED, verdict)
                 work = partial(self._gates.nominate, pod, verdict.node, verdict.forecast.to_json())
-                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, is_release=False))
+                rank = -pod.spec.priority, self._judge.deadline(pod)
+                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, is_release=False, rank=rank))
             case LetThrough():
                 done = self._opened(pod, verdict.reason.value, verdict)
                 self._dispatch.send(Write(pod, partial(self._gates.let_through, pod), "let-through", done))

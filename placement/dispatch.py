@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, KeysView, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, Final
 
 from cluster import wire
@@ -32,7 +34,8 @@ FINISH_WALL_SECONDS: Final = 5.0
 class Write:
     """A pod's write: `kind` is for logs and metrics, `node` where the pod is nominated, `done` called where it worked.
 
-    `work` returns the pod's resourceVersion after it. `is_release` says that it does not queue with nominations.
+    `work` returns the pod's resourceVersion after it. `is_release` says that it does not queue with nominations; those
+    are written in the order of their `rank`, the least first, and of equals the one that was sent first.
     """
 
     pod: wire.Pod
@@ -41,6 +44,7 @@ class Write:
     done: Callable[[], None]
     node: str = ""
     is_release: bool = True
+    rank: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ class Dispatch:
         self._note_slots = asyncio.Semaphore(NOTES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: dict[str, _UnderWay] = {}
+        self._sent = count()
+        self._queue: list[tuple[tuple[float, ...], int, Write, _UnderWay]] = []
+        self._nominating = 0
 
     @property
     def pods(self) -> KeysView[str]:
@@ -80,6 +87,11 @@ class Dispatch:
     @property
     def is_writing(self) -> bool:
         return bool(self._tasks)
+
+    @property
+    def is_nominating(self) -> bool:
+        """Whether a nomination is still to be written, or being written: no scheduler knows of it yet."""
+        return self._nominating > 0
 
     @property
     def nominated(self) -> dict[str, str]:
@@ -100,7 +112,12 @@ class Dispatch:
         """Write in the background."""
         item = _UnderWay(write.pod.metadata.resource_version, write.node)
         self._under_way[write.pod.metadata.uid] = item
-        self._begin(self._carry_out(write, item))
+        if write.is_release:
+            self._begin(self._release(write, item))
+        else:
+            heappush(self._queue, (write.rank, next(self._sent), write, item))
+            self._nominating += 1
+            self._begin(self._nominate_next())
 
     def note(self, write: Write, failed: Callable[[], None]) -> None:
         """Write in the background what decides nothing: the pod is not under way meanwhile; `failed` is called else."""
@@ -122,14 +139,28 @@ class Dispatch:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=FINISH_WALL_SECONDS)
 
+    async def _release(self, write: Write, item: _UnderWay) -> None:
+        async with self._release_slots:
+            await self._carry_out(write, item)
+
+    async def _nominate_next(self) -> None:
+        """As many of these run as nominations are queued, and each takes the one that is the most urgent by then."""
+        async with self._slots:
+            *_, write, item = heappop(self._queue)
+            try:
+                await self._carry_out(write, item)
+            finally:
+                self._nominating -= 1
+                if not self._nominating:
+                    self._wake()  # some may wait for just that
+
     async def _carry_out(self, write: Write, item: _UnderWay) -> None:
         uid, key = write.pod.metadata.uid, write.pod.metadata.key
         try:
-            async with self._release_slots if write.is_release else self._slots:
-                if self._is_closing or not self._may_write():
-                    self._drop(uid, item)
-                    return
-                version = await write.work()
+            if self._is_closing or not self._may_write():
+                self._drop(uid, item)
+                return
+            version = await write.work()
         except (Conflict, NotFound) as error:
             # Edited, bound or deleted meanwhile: it is decided on anew as soon as the watch brings what it is now.
             metrics.WRITE_ERRORS.labels("conflict").inc()

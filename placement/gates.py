@@ -6,7 +6,7 @@ or bound meanwhile is left alone. The pod is written back whole, as it was read,
 patch; answers are metadata alone, to keep a burst's bytes small; and the second write waits until the watch has shown
 the first (docs/decisions/0011-a-burst-spares-the-api-server.md).
 
-Where a nomination of ours ends, its annotation goes too: a node that kube-scheduler nominates there later, because it
+Where a nomination of ours ends, its annotation goes too: a node that kube-scheduler nominates there, because it
 preempts, must not pass for ours. Gates and nominations of others stay as they are.
 """
 
@@ -62,6 +62,12 @@ class GateKeeper:
     async def clear(self, pod: wire.Pod) -> str:
         """Take the nomination back."""
         return await self._clear(pod, _Draft(pod))
+
+    async def disown(self, pod: wire.Pod) -> str:
+        """Leave the nomination to the scheduler: it passes for ours no longer."""
+        draft = _Draft(pod)
+        draft.tell(None)
+        return await self._write_status(pod, draft)
 
     async def annotate(self, pod: wire.Pod, forecast: str) -> str:
         """Tell on the pod what it waits for."""

@@ -9,11 +9,12 @@ from typing import Final
 from cluster import wire
 from cluster.snapshot import Snapshot
 from placement import metrics
-from placement.deadlines import deadline_of
+from placement.deadlines import binding_due, deadline_of
 from placement.decision import decide
 from placement.inputs import GatedPod
+from placement.ownership import Circumstances
 from placement.survey import Survey
-from placement.verdicts import LetThrough, LetThroughReason, Verdict
+from placement.verdicts import LetThrough, LetThroughReason, Nominate, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,17 @@ meanwhile. Twenty kinds on 5,000 nodes; where there are more, they take turns.""
 
 TRIES: Final = 40
 """Of deciding on fewer pods, where deciding on all failed: enough to find one in a thousand, and some more."""
+
+PREEMPTION_WALL_SECONDS: Final = 2.0
+"""Within which the first of a preemption's victims is seen to leave after the pod is seen Unschedulable.
+
+kube-scheduler writes to the pod and to its victims side by side, and to each victim twice, by a client that is limited
+to 50 requests a second.
+"""
+
+PROMISE_WALL_SECONDS: Final = 0.5
+"""How long a pod that is left without room waits at most, from when it was first seen, for the nominations of others to
+be written: half of the second within which an autoscaler is to see what it may have to buy for."""
 
 
 class Judge:
@@ -43,6 +55,45 @@ class Judge:
         snapshot = self._snapshot
         first_seen = snapshot.waiting.first_seen(pod.metadata.uid)
         return deadline_of(pod, snapshot.tenancy.profile, snapshot.clock, first_seen)
+
+    def circumstances(self, pod: wire.Pod, now: float) -> Circumstances:
+        """What decides on the fate of its nomination."""
+        snapshot, name = self._snapshot, pod.status.nominated_node_name
+        node = snapshot.fleet.node(name)
+        first_open = snapshot.waiting.first_open(pod.metadata.uid)
+        return Circumstances(
+            node,
+            can_start=self._survey.can_start(pod, node, now),
+            is_preempting=self._survey.is_preempted_for(pod, name),
+            may_preempt=self._may_preempt(pod, name, now),
+            is_given_up=now >= binding_due(self.deadline(pod), snapshot.clock, first_open),
+        )
+
+    def _may_preempt(self, pod: wire.Pod, name: str, now: float) -> bool:
+        snapshot = self._snapshot
+        since = snapshot.waiting.first_unschedulable(pod.metadata.uid)
+        if since is None or now - since >= PREEMPTION_WALL_SECONDS * snapshot.clock.scale:
+            return False
+        return any(
+            not other.is_finished and other.priority < pod.spec.priority for other in snapshot.fleet.pods_on(name)
+        )
+
+    def deferred(self, verdicts: Mapping[str, Verdict], now: float, *, is_nominating: bool) -> dict[str, float]:
+        """By uid, until when pods wait that no warm node has room for, while nominations are not written yet.
+
+        Schedulers do not know of those, and would give such a pod the room that they promise. `is_nominating`: whether
+        there are any besides the verdicts'.
+        """
+        if not is_nominating and not any(isinstance(verdict, Nominate) for verdict in verdicts.values()):
+            return {}
+        waiting, clock = self._snapshot.waiting, self._snapshot.clock
+        seen = {
+            uid: waiting.first_seen(uid)
+            for uid, verdict in verdicts.items()
+            if isinstance(verdict, LetThrough) and verdict.reason is LetThroughReason.NO_ROOM
+        }
+        until = {uid: since + PROMISE_WALL_SECONDS * clock.scale for uid, since in seen.items() if since is not None}
+        return {uid: instant for uid, instant in until.items() if now < instant}
 
     def by_deadline(self, gated: Iterable[wire.Pod], now: float) -> dict[str, Verdict]:
         """The verdicts where nothing else can be relied on: on the pods whose deadline has come."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import Final
@@ -17,7 +19,12 @@ from placement.verdicts import Hold, LetThrough, Nominate
 log = logging.getLogger(__name__)
 
 AGAIN_WALL_SECONDS: Final = 1.0
-"""The least between two notices of what a pod waits for: a forecast may waver between nodes that are about as good."""
+"""The least between two annotations of what a pod waits for: a forecast may waver between nodes that are about as good.
+`stoker explain` reads them."""
+
+AGAIN_EVENT_WALL_SECONDS: Final = 15.0
+"""The least between two events of it. No two of them read the same, since they tell what is left, so neither the
+recorder nor the API server would take them for one."""
 
 HELD: Final = "Held"
 NOMINATED: Final = "Nominated"
@@ -27,33 +34,50 @@ REASONS: Final = (HELD, NOMINATED, OPENED, CLEARED)
 """Reasons of the events."""
 
 
+@dataclass(slots=True)
+class _Told:
+    """Of what a pod waits for: what was annotated last, when that and an event were written, whether one is owed."""
+
+    subject: str = ""
+    annotated: float = -inf
+    sent: float = -inf
+    owes_event: bool = False
+
+
 class Notices:
     """`emit` takes the events; they must not wait."""
 
     def __init__(self, emit: Callable[[PodEvent], None], *, clock: Callable[[], float] = monotonic) -> None:
         self._emit = emit
         self._clock = clock
-        self._held: dict[str, tuple[str, float]] = {}
+        self._told: defaultdict[str, _Told] = defaultdict(_Told)
 
     def forget(self, waiting: Container[str]) -> None:
         """Keep what was told of these pods, by uid, alone."""
-        for uid in [uid for uid in self._held if uid not in waiting]:
-            del self._held[uid]
+        for uid in [uid for uid in self._told if uid not in waiting]:
+            del self._told[uid]
 
     def is_news(self, pod: wire.Pod, hold: Hold) -> bool:
         """Whether people were told of another node or reason last, and not just now; from now on they are."""
-        uid, now = pod.metadata.uid, self._clock()
-        subject, told = self._held.get(uid, ("", -inf))
-        if subject == _subject(hold) or now - told < AGAIN_WALL_SECONDS:
+        told, now, subject = self._told[pod.metadata.uid], self._clock(), f"{hold.waits_for} {hold.reason}"
+        is_changed = told.subject != subject and now - told.annotated >= AGAIN_WALL_SECONDS
+        if not is_changed and not (told.owes_event and now - told.sent >= AGAIN_EVENT_WALL_SECONDS):
             return False
-        self._held[uid] = _subject(hold), now
+        told.subject, told.annotated, told.owes_event = subject, now, False
         return True
 
     def not_told(self, pod: wire.Pod) -> None:
         """The telling failed: it is news again in a while."""
-        self._held[pod.metadata.uid] = "", self._clock()
+        told = self._told[pod.metadata.uid]
+        told.subject, told.annotated = "", self._clock()
 
     def held(self, pod: wire.Pod, hold: Hold, seconds_left: float) -> None:
+        """It is annotated. The event follows, or is owed where there was one lately."""
+        told, now = self._told[pod.metadata.uid], self._clock()
+        told.owes_event = now - told.sent < AGAIN_EVENT_WALL_SECONDS
+        if told.owes_event:
+            return
+        told.sent = now
         message = f"{hold.describe()}; the gate opens in {seconds_left:.0f} s in any case"
         self._tell(pod, HELD, message, hold.forecast.to_json())
 
@@ -71,7 +95,3 @@ class Notices:
         metadata = pod.metadata
         log.info("%s", reason, extra={"fields": {"pod": metadata.key, "why": message}})
         self._emit(PodEvent(metadata.namespace, metadata.name, metadata.uid, reason, message, annotations))
-
-
-def _subject(hold: Hold) -> str:
-    return f"{hold.waits_for} {hold.reason}"

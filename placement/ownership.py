@@ -3,7 +3,7 @@
 Autoscalers take a nominated pod for served, and the scheduler itself never clears the nomination of a pod with
 preemptionPolicy Never (measured on v1.36.3). So a nomination of ours that came to nothing is cleared at once. Ours is
 what the forecast's annotation names: kube-scheduler nominates too, where it preempts, and so may others; that is left
-to them.
+to them. Where it preempts on the very node that we had named, the annotation goes, and the nomination is its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from cluster import wire
-from cluster.translation import condition
-from cluster.waiting import has_our_gate
+from cluster.waiting import has_our_gate, is_unschedulable
 from model import names
 from model.nodes import NodeFacts
 
@@ -26,6 +25,8 @@ class Ownership(StrEnum):
     LEAVE = "leave"
     FINISH = "finish"
     CLEAR = "clear"
+    YIELD = "yield"
+    """Take the annotation off: the nomination is the scheduler's."""
 
 
 class LostReason(StrEnum):
@@ -45,7 +46,7 @@ _SENTENCES = {
     LostReason.NODE_CORDONED: "the node was cordoned",
     LostReason.NODE_NOT_READY: "the node is not ready any more",
     LostReason.NODE_NOT_WARM: "the node is not warm any more, or has no room",
-    LostReason.NOT_BOUND: "no scheduler has bound the pod by its deadline",
+    LostReason.NOT_BOUND: "no scheduler has bound the pod, though its gate has been open for long",
     LostReason.NO_LONGER_FITS: "the pod no longer fits there; another was quicker",
     LostReason.BOUND_ELSEWHERE: "the scheduler bound the pod to another node",
 }
@@ -56,13 +57,15 @@ class Circumstances:
     """Of a nominated pod: `node` is the nominated one as it is now, None where it is gone.
 
     `can_start` says whether the pod would still be nominated there, `is_preempting` whether pods of lower priority are
-    being removed from the node, `is_overdue` whether the pod's deadline has passed.
+    being removed from the node, `may_preempt` whether there are such pods and the scheduler refused the pod only just
+    now, `is_given_up` whether schedulers have had their time for a pod whose gate is open.
     """
 
     node: NodeFacts | None
     can_start: bool = True
     is_preempting: bool = False
-    is_overdue: bool = False
+    may_preempt: bool = False
+    is_given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,9 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
 
     Where the node takes no pods any more, it is cleared. Else, with our gate still closed, it is half of a placement
     that was interrupted: the other half is done where it still makes sense. With the gate open, it is the scheduler's
-    turn until it says Unschedulable, or until the deadline: a scheduler that is away, or that nobody runs, must not
-    keep a pod from an autoscaler. A scheduler that preempts for the pod nominates the same node, and is let do it. Of
+    turn until it says Unschedulable, or has had its time: a scheduler that is away, or that nobody runs, must not keep
+    a node reserved for ever, nor may another's gate. A scheduler that preempts for the pod nominates the same node;
+    that is its own then, and has to stand until its back-off ends, when the pods that it removed are long gone. Of
     another's nomination nothing is our business but the gate.
     """
     is_gated = has_our_gate(pod)
@@ -94,17 +98,17 @@ def own(pod: wire.Pod, now: Circumstances) -> Fate:
         return Fate(Ownership.CLEAR, lost)
     if is_gated:
         return Fate(Ownership.FINISH) if now.can_start else Fate(Ownership.CLEAR, LostReason.NODE_NOT_WARM)
-    if _is_unschedulable(pod):
-        may_wait = now.is_preempting and pod.spec.preemption_policy != "Never"
-        return Fate(Ownership.LEAVE) if may_wait else Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
-    return Fate(Ownership.CLEAR, LostReason.NOT_BOUND) if now.is_overdue else Fate(Ownership.LEAVE)
+    if is_unschedulable(pod):
+        return _refused(pod, now)
+    return Fate(Ownership.CLEAR, LostReason.NOT_BOUND) if now.is_given_up else Fate(Ownership.LEAVE)
 
 
 def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) -> str:
-    """Why a nomination of ours ended with this change of its pod; empty where it lasts, or ended in its binding.
+    """Why others ended a nomination of ours with this change of its pod; empty where they did not.
 
-    Whoever ended it: ourselves, or kube-scheduler, which clears what it cannot bind, or binds it to another node. A
-    nomination ends with its pod's deletion as well, and that is no loss. `node` is the nominated one as it is now.
+    kube-scheduler clears what it cannot bind, or binds it to another node. Where we end it ourselves, its annotation
+    goes with it, and the fate says why. A nomination ends in its binding as well, or with its pod's deletion, and that
+    is no loss. `node` is the nominated one as it is now.
     """
     if old is None or new is None or old.metadata.uid != new.metadata.uid or new.metadata.deletion_timestamp:
         return ""
@@ -113,21 +117,33 @@ def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) 
         return ""
     if new.spec.node_name:
         return "" if new.spec.node_name == nominated else LostReason.BOUND_ELSEWHERE
-    return "" if new.status.nominated_node_name == nominated else _lost(node) or LostReason.NO_LONGER_FITS
+    if new.status.nominated_node_name == nominated or _told(new) != nominated:
+        return ""
+    return _lost(node) or LostReason.NO_LONGER_FITS
 
 
 def is_ours(pod: wire.Pod) -> bool:
     """Whether the forecast's annotation names the nominated node."""
+    return _told(pod) == pod.status.nominated_node_name
+
+
+def _told(pod: wire.Pod) -> str | None:
+    """The node of the forecast's annotation; None without one to read."""
     text = pod.metadata.annotations.get(names.FORECAST_ANNOTATION, "")
     try:
-        return msgspec.json.decode(text, type=_Told).node == pod.status.nominated_node_name
+        return msgspec.json.decode(text, type=_Told).node
     except (msgspec.MsgspecError, RecursionError):  # a tenant may have written it
-        return False
+        return None
 
 
-def _is_unschedulable(pod: wire.Pod) -> bool:
-    scheduled = condition(pod.status.conditions, "PodScheduled")
-    return scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable"
+def _refused(pod: wire.Pod, now: Circumstances) -> Fate:
+    """Of an Unschedulable pod: whoever never preempts has lost the node, others perhaps to nobody but themselves."""
+    if pod.spec.preemption_policy != "Never":
+        if now.is_preempting:
+            return Fate(Ownership.YIELD, LostReason.NO_LONGER_FITS)
+        if now.may_preempt:
+            return Fate(Ownership.LEAVE)
+    return Fate(Ownership.CLEAR, LostReason.NO_LONGER_FITS)
 
 
 def _lost(node: NodeFacts | None) -> str:

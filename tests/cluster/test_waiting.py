@@ -101,6 +101,33 @@ def test_when_a_pod_was_first_seen_outlives_its_changes_but_not_its_wait() -> No
     assert watch.waiting.first_seen("uid-p1") is None
 
 
+def test_when_a_gate_was_first_seen_open_is_known_while_its_pod_waits() -> None:
+    watch, gated, nominated = Watch(), pod(spec=GATED), pod(nominatedNodeName="n1")
+    watch.tell(None, gated)
+    assert watch.waiting.first_open("uid-p1") is None
+    watch.now += 5
+    watch.tell(gated, nominated)
+    watch.now += 5
+    watch.tell(nominated, nominated)
+    assert watch.waiting.first_open("uid-p1") == 1_005.0
+    watch.tell(nominated, pod(on="n1"))
+    assert watch.waiting.first_open("uid-p1") is None
+
+
+def test_since_when_a_pod_is_unschedulable_is_known_until_it_is_not() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    watch, refused, tried = Watch(), pod(nominatedNodeName="n1", conditions=[condition]), pod(nominatedNodeName="n1")
+    watch.tell(None, tried)
+    assert watch.waiting.first_unschedulable("uid-p1") is None
+    watch.now += 5
+    watch.tell(tried, refused)
+    watch.now += 5
+    watch.tell(refused, refused)
+    assert watch.waiting.first_unschedulable("uid-p1") == 1_005.0
+    watch.tell(refused, tried)
+    assert watch.waiting.first_unschedulable("uid-p1") is None
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_clock_that_is_set_makes_no_wait_longer_or_shorter(hours: int) -> None:
     watch = Watch()

@@ -87,6 +87,9 @@ class Gates(GateKeeper):
     async def clear(self, pod: wire.Pod) -> str:
         return await self._write("clear", pod, pod.metadata.resource_version, node="", forecast="")
 
+    async def disown(self, pod: wire.Pod) -> str:
+        return await self._write("disown", pod, pod.metadata.resource_version, forecast="")
+
     async def annotate(self, pod: wire.Pod, forecast: str) -> str:
         return await self._write("annotate", pod, pod.metadata.resource_version, forecast=forecast)
 
@@ -213,6 +216,10 @@ class Desk:
 
     def pods(self) -> list[wire.Pod]:
         return [self.read(name) for name in self._pods]
+
+    def seen(self) -> list[wire.Pod]:
+        """As the watch has brought them."""
+        return list(self._seen.values())
 
     def gated(self) -> list[str]:
         return [name for name in self._pods if self._has_gate(name)]

@@ -9,7 +9,6 @@ import pytest
 
 from model import names
 from placement import metrics
-from placement.dispatch import WRITES_AT_ONCE
 from tests.placement.desk import Desk, counted
 
 
@@ -103,7 +102,8 @@ async def test_a_wait_is_told_once_though_the_fleet_keeps_changing(desk: Desk) -
 
 
 async def test_another_node_to_wait_for_is_told_but_not_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("placement.notices.AGAIN_WALL_SECONDS", 0.2)
+    monkeypatch.setattr("placement.notices.AGAIN_WALL_SECONDS", 0.1)
+    monkeypatch.setattr("placement.notices.AGAIN_EVENT_WALL_SECONDS", 0.2)
     desk.settling_node("first", seconds=20)
     desk.pod()
     async with desk.at_work():
@@ -185,49 +185,3 @@ async def test_what_only_the_scheduler_can_judge_lets_the_pod_through_with_the_r
         assert (await desk.opened()).status.nominated_node_name == ""
         await desk.until(lambda: desk.reasons() == ["GateOpened"])
     assert what in desk.events[0].message
-
-
-async def test_two_pods_that_fit_only_once_are_not_both_nominated(desk: Desk) -> None:
-    desk.node("warm", cpu="1500m")
-    desk.pod("one")
-    desk.pod("two")
-    async with desk.at_work():
-        pods = [await desk.opened(name) for name in ("one", "two")]
-    assert sorted(pod.status.nominated_node_name for pod in pods) == ["", "warm"]
-
-
-async def test_what_is_let_through_does_not_queue_behind_nominations(desk: Desk) -> None:
-    desk.node("warm", cpu="200")
-    for number in range(WRITES_AT_ONCE + 10):
-        desk.pod(f"fits-{number}", cpu="1")
-    desk.gates.may_go_on.clear()
-    async with desk.at_work():
-        await desk.until(lambda: len(desk.gates.calls) == WRITES_AT_ONCE)
-        desk.pod("too-large", cpu="500")
-        pod = await desk.opened("too-large")
-        desk.gates.may_go_on.set()
-    assert pod.status.nominated_node_name == ""
-
-
-async def test_a_node_is_full_with_a_pod_whose_nomination_is_not_seen_yet(desk: Desk) -> None:
-    desk.node("warm", cpu="1500m")
-    desk.pod("one")
-    async with desk.at_work():
-        desk.is_delivering = False
-        await desk.opened("one")
-        desk.is_delivering = True  # but for what was written before
-        desk.pod("two")
-        assert (await desk.opened("two")).status.nominated_node_name == ""
-
-
-async def test_a_node_is_full_with_a_pod_that_is_bound(desk: Desk) -> None:
-    desk.node("warm", cpu="1500m")
-    desk.pod("one")
-    async with desk.at_work():
-        await desk.opened("one")
-        desk.bind("one", "warm")
-        desk.pod("two")
-        assert (await desk.opened("two")).status.nominated_node_name == ""
-        desk.delete("one")
-        desk.pod("three")
-        assert (await desk.opened("three")).status.nominated_node_name == "warm"

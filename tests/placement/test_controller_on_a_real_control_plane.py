@@ -182,6 +182,25 @@ async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(
             await scheduler.start()
 
 
+async def test_a_nomination_outlives_its_pods_deadline_where_the_scheduler_is_slow(
+    yard: Yard, scheduler: Process
+) -> None:
+    await yard.profile(maxHoldSeconds=3)
+    warm = await yard.node("warm")
+    await scheduler.stop()
+    try:
+        async with yard.controller():
+            await yard.pod()
+            assert (await yard.opened()).status.nominated_node_name == warm
+            await until(lambda: aged(yard, "agent", 6))
+            await scheduler.start()
+            assert await yard.bound() == warm
+    finally:
+        if not scheduler.running:
+            await scheduler.start()
+    assert "" not in [pod.status.nominated_node_name for pod in yard.states() if not pod.spec.scheduling_gates][:-1]
+
+
 async def test_a_nomination_by_preemption_is_left_alone(yard: Yard) -> None:
     warm = await yard.node("warm", cpu="1")
     async with yard.controller():

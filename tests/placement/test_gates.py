@@ -125,6 +125,13 @@ async def test_letting_through_clears_a_nomination_of_ours_first() -> None:
     assert (gates_in(opened), versions(updates)) == ([], ["v0", "v1"])
 
 
+async def test_disowning_takes_the_annotation_off_and_leaves_the_nomination() -> None:
+    updates = Updates()
+    await keeper(updates).disown(gated(annotations={names.FORECAST_ANNOTATION: TOLD}, nominatedNodeName="warm"))
+    assert updates.paths == [f"{POD}/status"]
+    assert (updates.sent[0]["status"]["nominatedNodeName"], forecast_in(updates.sent[0])) == ("warm", None)
+
+
 async def test_letting_through_leaves_anothers_nomination() -> None:
     updates = Updates()
     await keeper(updates).let_through(gated(OURS, nominatedNodeName="warm"))

@@ -79,19 +79,31 @@ def test_half_a_placement_that_would_not_be_made_any_more_is_taken_back() -> Non
     assert own(nominated(), now) == LEAVE
 
 
-def test_no_nomination_outlives_its_pods_deadline() -> None:
-    late = Circumstances(WARM, is_overdue=True)
+def test_no_nomination_outlives_the_time_that_schedulers_are_given() -> None:
+    late = Circumstances(WARM, is_given_up=True)
     assert own(nominated(), late) == lost(LostReason.NOT_BOUND)
     assert own(nominated(condition={**UNSCHEDULABLE, "reason": "SchedulerError"}), late) == lost(LostReason.NOT_BOUND)
     assert own(nominated(None), late) == LEAVE
 
 
-def test_a_scheduler_that_preempts_for_the_pod_is_let_do_it() -> None:
+def test_the_time_that_schedulers_are_given_does_not_count_behind_our_gate() -> None:
+    assert own(nominated(gated=True), Circumstances(WARM, is_given_up=True)) == FINISH
+
+
+def test_a_nomination_is_the_schedulers_where_it_preempts_for_the_pod() -> None:
     preempting = Circumstances(WARM, is_preempting=True)
     subject = nominated(condition=UNSCHEDULABLE)
-    assert own(subject, preempting) == LEAVE
+    assert own(subject, preempting) == Fate(Ownership.YIELD, LostReason.NO_LONGER_FITS)
     subject.spec.preemption_policy = "Never"
     assert own(subject, preempting) == lost(LostReason.NO_LONGER_FITS)
+
+
+def test_a_scheduler_that_may_be_about_to_preempt_is_waited_for() -> None:
+    perhaps = Circumstances(WARM, may_preempt=True)
+    subject = nominated(condition=UNSCHEDULABLE)
+    assert own(subject, perhaps) == LEAVE
+    subject.spec.preemption_policy = "Never"
+    assert own(subject, perhaps) == lost(LostReason.NO_LONGER_FITS)
 
 
 def test_an_annotation_nested_beyond_measure_is_not_ours() -> None:
@@ -102,6 +114,11 @@ def test_an_annotation_nested_beyond_measure_is_not_ours() -> None:
 @pytest.mark.parametrize("reason", LostReason)
 def test_every_reason_has_a_sentence(reason: LostReason) -> None:
     assert len(Fate(Ownership.CLEAR, reason).describe()) > len(reason)
+
+
+def told(**status: Any) -> wire.Pod:
+    """A pod on which nobody but we wrote that it was nominated to `warm`."""
+    return pod(annotations={names.FORECAST_ANNOTATION: '{"node":"warm","seconds":43}'}, **status)
 
 
 def going() -> wire.Pod:
@@ -121,13 +138,17 @@ def going() -> wire.Pod:
         (nominated(None), pod(), WARM, ""),
         (pod(), pod(), None, ""),
         (nominated(), pod(on="another"), WARM, LostReason.BOUND_ELSEWHERE),
-        (nominated(), pod(), WARM, LostReason.NO_LONGER_FITS),
-        (nominated(), pod(nominatedNodeName="another"), WARM, LostReason.NO_LONGER_FITS),
-        (nominated(), pod(), None, LostReason.NODE_GONE),
-        (nominated(), pod(), node("warm", schedulable=False), LostReason.NODE_CORDONED),
+        (nominated(), told(), WARM, LostReason.NO_LONGER_FITS),
+        (nominated(), told(nominatedNodeName="another"), WARM, LostReason.NO_LONGER_FITS),
+        (nominated(), told(), None, LostReason.NODE_GONE),
+        (nominated(), told(), node("warm", schedulable=False), LostReason.NODE_CORDONED),
+        # What we take back ourselves takes its annotation with it, and is counted where it is written.
+        (nominated(), pod(), None, ""),
+        (nominated(), pod(nominatedNodeName="warm"), WARM, ""),
+        (nominated(), nominated("another"), WARM, ""),
     ],
 )
-def test_a_nomination_is_lost_by_a_change_that_ends_it_without_a_binding_there(
+def test_a_nomination_is_lost_to_others_by_a_change_that_ends_it_without_a_binding_there(
     old: wire.Pod | None, new: wire.Pod | None, now: NodeFacts | None, reason: str
 ) -> None:
     assert lost_by(old, new, now) == reason
