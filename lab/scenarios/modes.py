@@ -56,10 +56,15 @@ class Mode:
         return _tuned(manifest) if self.name == "tuned" else manifest
 
 
+CAREFUL: Final = Care(class_selects_label=True, startup_taint="lab.stoker.dev/kata")
+"""What a careful engineer does to a cluster, whether Stoker is to come there or not."""
+
 PLAIN: Final = Mode("plain")
-TUNED: Final = Mode("tuned", TUNED_SCHEDULER, care=Care(class_selects_label=True, startup_taint="lab.stoker.dev/kata"))
-EXTENDER: Final = Mode("extender", names.SCHEDULER, {"schedulerName": names.SCHEDULER, "schedulingGates": []})
-NOMINATION: Final = Mode("nomination", profile={"schedulingGates": [names.WARM_NODE_GATE]})
+TUNED: Final = Mode("tuned", TUNED_SCHEDULER, care=CAREFUL)
+EXTENDER: Final = Mode(
+    "extender", names.SCHEDULER, {"schedulerName": names.SCHEDULER, "schedulingGates": []}, care=CAREFUL
+)
+NOMINATION: Final = Mode("nomination", profile={"schedulingGates": [names.WARM_NODE_GATE]}, care=CAREFUL)
 MODES: Final = (PLAIN, TUNED, EXTENDER, NOMINATION)
 
 
