@@ -57,6 +57,16 @@ def test_no_pod_may_be_later_than_with_the_better_of_the_schedulers_without_stok
     assert f"nomination: ready after 52.1 s at p95, without Stoker after 50.0 ({best})" in complaints(judged)
 
 
+def test_the_extender_alone_is_held_against_plain() -> None:
+    others = plain(50.0), finding("tuned", sight(seconds=43.0))
+    late, later = (
+        whole(*others, finding("extender", sight(seconds=seconds)), nomination(seconds=43.0), name="burst")
+        for seconds in (52.0, 52.1)
+    )
+    assert complaints(late) == []
+    assert complaints(later) == ["extender: ready after 52.1 s at p95, without Stoker after 50.0 (plain)"]
+
+
 def test_two_seconds_later_than_without_stoker_are_allowed() -> None:
     stoker = finding("extender", sight(seconds=52.0)), nomination(seconds=52.0)
     judged = whole(plain(50.0), finding("tuned", sight(seconds=51.0)), *stoker, name="burst", least=(50.0,))
