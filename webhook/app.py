@@ -13,6 +13,7 @@ from serving.answers import answering
 from serving.connections import take_up
 from serving.requests import BODY_DEADLINE_SECONDS, MAX_BODY_BYTES, read_json
 from serving.shedding import SHEDDING, Shedding
+from serving.turns import Turns
 from webhook import metrics
 from webhook.decision import LAG_BUDGET_SECONDS, Admission, UnknownProfile
 from webhook.review import AdmissionRequest, decode_review, encode_answer
@@ -46,9 +47,10 @@ def build_app(
     waited: Callable[[web.Request], float] = take_up,
 ) -> web.Application:
     """Reads `tenancy` only; the one effect of a review, dry run or not, is in metrics and log."""
-    admission = Admission(tenancy, unknown_profile, lag_budget_seconds, clock)
+    admission, turns = Admission(tenancy, unknown_profile, lag_budget_seconds, clock), Turns()
 
     async def mutate(request: web.Request) -> web.Response:
+        await turns.mine()
         if waited(request) > LATE_SECONDS:
             return _shed()
         body = await read_json(request, limit_bytes=MAX_BODY_BYTES, deadline_seconds=body_deadline_seconds)
