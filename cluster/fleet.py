@@ -55,6 +55,11 @@ class Fleet:
         """The names of all nodes."""
         return [name for name in self._records if self.has(name)]
 
+    @property
+    def size(self) -> int:
+        """How many nodes are known, if only by what is on them."""
+        return len(self._records)
+
     def node(self, name: str) -> NodeFacts | None:
         """The facts of a node; None where no Node of that name exists."""
         record = self._records.get(name)

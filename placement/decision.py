@@ -23,7 +23,7 @@ def decide(pods: Iterable[GatedPod], fleet: FleetState, now: float) -> dict[str,
     verdicts: dict[str, Verdict] = {}
     open_pods: list[GatedPod] = []
     for pod in pods:
-        early = _let_through_unseen(pod, now)
+        early = let_through_unseen(pod, now)
         if early is None:
             open_pods.append(pod)
         else:
@@ -44,7 +44,7 @@ def next_decision(verdicts: Iterable[Verdict], deadlines: Iterable[float]) -> fl
     return min((*waits, *deadlines), default=inf)
 
 
-def _let_through_unseen(pod: GatedPod, now: float) -> LetThrough | None:
+def let_through_unseen(pod: GatedPod, now: float) -> LetThrough | None:
     """What lets a pod through whatever the fleet is like."""
     if pod.profile.spec.max_hold_seconds == 0:
         return LetThrough(LetThroughReason.HOLD_DISABLED)

@@ -10,7 +10,7 @@ from cluster import wire
 from cluster.snapshot import Snapshot
 from placement import metrics
 from placement.deadlines import binding_due, deadline_of
-from placement.decision import decide
+from placement.decision import decide, let_through_unseen
 from placement.inputs import GatedPod
 from placement.ownership import Circumstances
 from placement.survey import Survey
@@ -103,7 +103,8 @@ class Judge:
     def verdicts(self, gated: Iterable[wire.Pod], placed: Mapping[str, str], now: float) -> dict[str, Verdict]:
         """By uid. A pod that we stumble over is left to the scheduler, and keeps no other behind its gate.
 
-        Of more kinds of pods than one round may look at, those are decided on that were left out for longest.
+        Of more kinds of pods than one round may look at, those are decided on that were left out for longest; and those
+        that are let through whatever the nodes are like, at once.
         """
         waiting = list(gated)
         pods: list[GatedPod] = []
@@ -114,7 +115,7 @@ class Judge:
             except Exception:
                 log.exception("pod %s cannot be judged", pod.metadata.key)
                 mistaken[pod.metadata.uid] = _mistaken()
-        pods = self._in_turn(pods)
+        pods = self._in_turn(pods, now)
         if not pods:
             return mistaken
         try:
@@ -123,19 +124,21 @@ class Judge:
             log.exception("deciding on all pods failed; those that it fails on alone are let through")
             return mistaken | self.by_deadline(waiting, now) | self._culprits(pods, placed, now)
 
-    def _in_turn(self, pods: Sequence[GatedPod]) -> list[GatedPod]:
+    def _in_turn(self, pods: Sequence[GatedPod], now: float) -> list[GatedPod]:
         """The pods of this round; of those that were left out for as long, the higher priority first."""
-        most = max(1, LOOKS_PER_ROUND // max(1, len(self._snapshot.fleet.names())))
+        most = max(1, LOOKS_PER_ROUND // max(1, self._snapshot.fleet.size))
         self._rounds += 1
         self._decided = {pod.uid: self._decided[pod.uid] for pod in pods if pod.uid in self._decided}
-        kinds: dict[object, None] = {}
-        for pod in sorted(pods, key=lambda pod: (self._decided.get(pod.uid, 0), -pod.priority, pod.created)):
-            kinds.setdefault(pod.kind)
+        looking = [pod for pod in pods if let_through_unseen(pod, now) is None]
+        kinds: set[object] = set()
+        for pod in sorted(looking, key=lambda pod: (self._decided.get(pod.uid, 0), -pod.priority, pod.created)):
+            kinds.add(pod.kind)
             if len(kinds) == most:
                 break
-        chosen = [pod for pod in pods if pod.kind in kinds]
+        left_out = {pod.uid for pod in looking if pod.kind not in kinds}
+        self.is_behind = not left_out <= self._decided.keys()
+        chosen = [pod for pod in pods if pod.uid not in left_out]
         self._decided |= {pod.uid: self._rounds for pod in chosen}
-        self.is_behind = len(self._decided) < len(pods)
         return chosen
 
     def _culprits(self, pods: Sequence[GatedPod], placed: Mapping[str, str], now: float) -> dict[str, Verdict]:

@@ -43,6 +43,14 @@ def test_all_pods_of_a_kind_are_decided_on_together(desk: Desk) -> None:
     assert len(decided(desk, judge_of(desk))) == 9
 
 
+def test_who_needs_no_node_waits_for_no_turn(desk: Desk) -> None:
+    for number in range(4):
+        desk.pod(f"pod-{number}", cpu=f"{number + 1}", priority=10)
+    desk.pod("overdue", cpu="5", age=3_600)
+    desk.pod("unjudged", cpu="6", resourceClaims=[{"name": "gpu"}])
+    assert {"overdue", "unjudged"} < decided(desk, judge_of(desk))
+
+
 def test_the_judge_is_behind_until_every_pod_was_decided_on_once(desk: Desk) -> None:
     judge = judge_of(desk)
     for number in range(3):
