@@ -127,7 +127,7 @@ def unjudged(pod: wire.Pod) -> str:
     checks = (
         ("volumes", any(item.persistent_volume_claim or item.ephemeral or item.csi for item in spec.volumes)),
         ("pod affinity", bool(affinity.pod_affinity and affinity.pod_affinity.required)),
-        ("pod anti-affinity", bool(affinity.pod_anti_affinity and affinity.pod_anti_affinity.required)),
+        ("pod anti-affinity", repels(pod)),
         (
             "topology spread",
             any(item.when_unsatisfiable != SCHEDULE_ANYWAY for item in spec.topology_spread_constraints),
@@ -137,6 +137,12 @@ def unjudged(pod: wire.Pod) -> str:
         ("another's gate", any(gate.name != names.WARM_NODE_GATE for gate in spec.scheduling_gates)),
     )
     return ", ".join(name for name, asked in checks if asked)
+
+
+def repels(pod: wire.Pod) -> bool:
+    """Whether it has required anti-affinity at all, as few pods do."""
+    affinity = pod.spec.affinity
+    return bool(affinity and affinity.pod_anti_affinity and affinity.pod_anti_affinity.required)
 
 
 def repulsions_of(pod: wire.Pod) -> tuple[Repulsion, ...]:
