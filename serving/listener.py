@@ -11,7 +11,7 @@ from aiohttp import web
 
 from serving.acceptor import Acceptor
 from serving.addresses import Address
-from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections
+from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections, take_up
 from serving.shedding import SHEDDING
 
 _CLEANUP_SECONDS: Final = 0.5
@@ -87,8 +87,7 @@ class Listener:
 
     async def _answered(self, request: web.Request, response: web.StreamResponse) -> None:
         """Whoever is answered waits no more, also where nobody took it up; and a connection ends with the listener."""
-        if isinstance(connection := request.protocol, Connection):
-            self._connections.waits_no_more(connection)
+        take_up(request)
         if self._draining:
             response.force_close()
             response.headers["Connection"] = "close"  # aiohttp has written its own headers by now

@@ -12,7 +12,7 @@ from aiohttp import web
 from serving.answers import answering
 from serving.connections import take_up
 from serving.requests import BODY_DEADLINE_SECONDS, MAX_BODY_BYTES, read_json
-from serving.shedding import SHEDDING, Shedding
+from serving.shedding import SHED_STATUS, SHEDDING, Shedding
 from serving.turns import Turns
 from webhook import metrics
 from webhook.decision import LAG_BUDGET_SECONDS, Admission, UnknownProfile
@@ -76,7 +76,7 @@ def _shed() -> web.Response:
     The API server asks again after the time named, within its own patience; no log line, since there are too many.
     """
     metrics.SHED.inc()
-    return web.Response(status=429, text=SHED_TEXT, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return web.Response(status=SHED_STATUS, text=SHED_TEXT, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _judge(admission: Admission, review: AdmissionRequest) -> Verdict:
