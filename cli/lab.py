@@ -107,23 +107,22 @@ def scenario(
     from lab.scenarios.modes import chosen
     from lab.scenarios.report import report, show
     from lab.scenarios.suite import Selection, Suite
-    from lab.scenarios.verdicts import complaints
 
     path = _destination(name, path, "build/scenarios/report.json")
     _check_docs(name, docs, stories.check)
     loaded = load_constants(constants)
     suite = Suite(loaded, _tell)
     selection = Selection(suite.named(name), seed or [loaded.seed], speed, chosen(mode))
-    cases = asyncio.run(suite.run(_programs(), selection))
+    found = report(asyncio.run(suite.run(_programs(), selection)))
     if path is not None:
-        _write(report(cases), path)
+        _write(found, path)
     if docs is not None:
-        stories.renew(report(cases), describe_machine(), docs)
+        stories.renew(found, describe_machine(), docs)
     if output is ReportOutput.JSON:
-        typer.echo(json.dumps(report(cases), indent=1))
+        typer.echo(json.dumps(found, indent=1))
     else:
-        show(cases, Console(width=None if Console().is_terminal else 140))
-    raise typer.Exit(1 if any(map(complaints, cases)) else 0)
+        show(found, Console(width=None if Console().is_terminal else 140))
+    raise typer.Exit(0 if all(entry["held"] for entry in found["scenarios"]) else 1)
 
 
 @app.command()

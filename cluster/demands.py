@@ -52,20 +52,23 @@ def requirements_of(pod: wire.Pod) -> Requirements:
 def amounts_of(pod: wire.Pod) -> Amounts:
     """What the pod takes of a node; raises InvalidInput for a quantity that is none. Equal pods share the answer."""
     spec, status = pod.spec, pod.status
-    statuses = {item.name: item for item in (*status.container_statuses, *status.init_container_statuses)}
-    refused = any(item.type == RESIZE_PENDING and item.reason == INFEASIBLE for item in status.conditions)
+    statuses = {
+        item.name: item
+        for item in (*status.container_statuses, *status.init_container_statuses)
+        if item.resources is not None
+    }
     initial: list[tuple[_Quantities, bool]] = []
     for item in spec.init_containers:
         is_sidecar = item.restart_policy == "Always"
         told = statuses.get(item.name) if is_sidecar else None
-        initial.append((_effective(item.resources.requests, told, refused=refused), is_sidecar))
-    main = [_effective(item.resources.requests, statuses.get(item.name), refused=refused) for item in spec.containers]
-    whole = _effective(spec.resources.requests, status, refused=refused) if spec.resources.requests else ()
+        initial.append((_effective(item.resources.requests, told, status), is_sidecar))
+    main = [_effective(item.resources.requests, statuses.get(item.name), status) for item in spec.containers]
+    whole = _effective(spec.resources.requests, status, status) if spec.resources.requests else ()
     return _amounts(tuple(initial), tuple(main), tuple(spec.overhead.items()), whole)
 
 
 def _effective(
-    wanted: Mapping[str, str], told: wire.ContainerStatus | wire.PodStatus | None, *, refused: bool
+    wanted: Mapping[str, str], told: wire.ContainerStatus | wire.PodStatus | None, pod: wire.PodStatus
 ) -> _Quantities:
     """What counts of something that may be on its way to another size: the largest of wanted, in force and allocated.
 
@@ -73,14 +76,20 @@ def _effective(
     """
     if told is None or told.resources is None:
         return tuple(wanted.items())
-    counted = [told.resources.requests, told.allocated_resources, *(() if refused else (wanted,))]
-    if all(requests == wanted for requests in counted):
+    in_force, allocated = told.resources.requests, told.allocated_resources
+    if in_force == wanted and (not allocated or allocated == wanted):
         return tuple(wanted.items())
+    counted = [in_force, allocated, *(() if _is_refused(pod) else (wanted,))]
     largest: dict[str, str] = {}
     for name, text in (pair for requests in counted for pair in requests.items()):
         if name not in largest or amount(name, text) > amount(name, largest[name]):
             largest[name] = text
     return tuple(largest.items())
+
+
+def _is_refused(pod: wire.PodStatus) -> bool:
+    """Whether the kubelet can never give the pod the size it is to have."""
+    return any(item.type == RESIZE_PENDING and item.reason == INFEASIBLE for item in pod.conditions)
 
 
 @lru_cache(DEMANDS_REMEMBERED)
@@ -127,7 +136,7 @@ def unjudged(pod: wire.Pod) -> str:
     checks = (
         ("volumes", any(item.persistent_volume_claim or item.ephemeral or item.csi for item in spec.volumes)),
         ("pod affinity", bool(affinity.pod_affinity and affinity.pod_affinity.required)),
-        ("pod anti-affinity", bool(affinity.pod_anti_affinity and affinity.pod_anti_affinity.required)),
+        ("pod anti-affinity", repels(pod)),
         (
             "topology spread",
             any(item.when_unsatisfiable != SCHEDULE_ANYWAY for item in spec.topology_spread_constraints),
@@ -137,6 +146,12 @@ def unjudged(pod: wire.Pod) -> str:
         ("another's gate", any(gate.name != names.WARM_NODE_GATE for gate in spec.scheduling_gates)),
     )
     return ", ".join(name for name, asked in checks if asked)
+
+
+def repels(pod: wire.Pod) -> bool:
+    """Whether it has required anti-affinity at all, as few pods do."""
+    affinity = pod.spec.affinity
+    return bool(affinity and affinity.pod_anti_affinity and affinity.pod_anti_affinity.required)
 
 
 def repulsions_of(pod: wire.Pod) -> tuple[Repulsion, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from cluster import metrics, wire
 from cluster.bound import BoundPod, bound_pod
 from cluster.clock import Clock
-from cluster.demands import allocatable_of, repulsions_of, traits_of
+from cluster.demands import allocatable_of, repels, repulsions_of, traits_of
 from cluster.images import NodeImage
 from cluster.records import NodeRecord
 from cluster.repulsions import Repulsions
@@ -181,7 +181,9 @@ class Fleet:
         self._drop_if_empty(pod.node)
 
     def _note_repulsions(self, key: str, pod: wire.Pod | None) -> None:
-        node = "" if pod is None or is_finished(pod) else pod.spec.node_name or pod.status.nominated_node_name
+        node = ""
+        if pod is not None and repels(pod) and not is_finished(pod):
+            node = pod.spec.node_name or pod.status.nominated_node_name
         self._repulsions.put(key, sys.intern(node), repulsions_of(pod) if pod is not None and node else ())
 
     def _report_images(self, record: NodeRecord, previous: NodeFacts | None, images: tuple[NodeImage, ...]) -> None:

@@ -186,8 +186,10 @@ class Scheduling:
 
     def _bound(self, pod: wire.Pod) -> None:
         """The watch shows where a pod went: if it was scored here, tell its forecast."""
-        answer = self._answers.pop(pod.metadata.uid, None)
-        if self._expected.forget(pod.metadata.uid):
+        uid = pod.metadata.uid
+        # Of those that the first list brings, none was scored here, and a TTLCache takes long to pop what it lacks.
+        answer = self._answers.pop(uid, None) if uid in self._answers else None
+        if self._expected.forget(uid):
             metrics.EXPECTED_STARTS.labels("seen bound").inc()
         if answer is None:
             return

@@ -107,9 +107,13 @@ class Candidates:
     def is_warm(self, name: str) -> bool:
         return name not in self.waits
 
+    def is_spent(self, node: NodeFacts) -> bool:
+        """Whether the node has as many starts already as its budget allows."""
+        return node.starting >= self.budget
+
     def weighed(self, seconds: float, node: NodeFacts) -> float:
         """The seconds, plus the tie for a start beyond the budget and for a wait: neither is chosen for less."""
-        return seconds + TIE_SECONDS * ((node.starting >= self.budget) + (node.name in self.waits))
+        return seconds + TIE_SECONDS * (self.is_spent(node) + (node.name in self.waits))
 
     @cached_property
     def ranked_by_weight(self) -> list[tuple[float, str]]:

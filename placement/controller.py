@@ -198,7 +198,7 @@ class PlacementController:
                 done = self._opened(pod, NOMINATED, verdict)
                 work = partial(self._gates.nominate, pod, verdict.node, verdict.forecast.to_json())
                 rank = -pod.spec.priority, self._judge.deadline(pod)
-                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, is_release=False, rank=rank))
+                self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, rank))
             case LetThrough():
                 done = self._opened(pod, verdict.reason.value, verdict)
                 self._dispatch.send(Write(pod, partial(self._gates.let_through, pod), "let-through", done))

@@ -34,8 +34,8 @@ FINISH_WALL_SECONDS: Final = 5.0
 class Write:
     """A pod's write: `kind` is for logs and metrics, `node` where the pod is nominated, `done` called where it worked.
 
-    `work` returns the pod's resourceVersion after it. `is_release` says that it does not queue with nominations; those
-    are written in the order of their `rank`, the least first, and of equals the one that was sent first.
+    `work` returns the pod's resourceVersion after it. Nominations queue: they are written in the order of their `rank`,
+    the least first, and of equals the one that was sent first. What has no rank does not queue with them.
     """
 
     pod: wire.Pod
@@ -43,8 +43,7 @@ class Write:
     kind: str
     done: Callable[[], None]
     node: str = ""
-    is_release: bool = True
-    rank: tuple[float, ...] = ()
+    rank: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Dispatch:
         """Write in the background."""
         item = _UnderWay(write.pod.metadata.resource_version, write.node)
         self._under_way[write.pod.metadata.uid] = item
-        if write.is_release:
+        if write.rank is None:
             self._begin(self._release(write, item))
         else:
             heappush(self._queue, (write.rank, next(self._sent), write, item))

@@ -41,8 +41,7 @@ class GateKeeper:
         """Name the node, then open our gate: the scheduler tries that node first, and finds it reserved."""
         draft = _Draft(pod)
         draft.status["nominatedNodeName"] = node
-        draft.tell(forecast)
-        version = await self._write_status(pod, draft)
+        version = await self._write_status(pod, draft, forecast)
         if self._seen is not None:
             await self._seen(pod.metadata.uid, version)
         return await self._open(pod, draft)
@@ -65,28 +64,24 @@ class GateKeeper:
 
     async def disown(self, pod: wire.Pod) -> str:
         """Leave the nomination to the scheduler: it passes for ours no longer."""
-        draft = _Draft(pod)
-        draft.tell(None)
-        return await self._write_status(pod, draft)
+        return await self._write_status(pod, _Draft(pod), None)
 
     async def annotate(self, pod: wire.Pod, forecast: str) -> str:
         """Tell on the pod what it waits for."""
-        draft = _Draft(pod)
-        draft.tell(forecast)
-        return await self._write_status(pod, draft)
+        return await self._write_status(pod, _Draft(pod), forecast)
 
     async def _clear(self, pod: wire.Pod, draft: _Draft) -> str:
         draft.status.pop("nominatedNodeName", None)
-        draft.tell(None)
-        return await self._write_status(pod, draft)
+        return await self._write_status(pod, draft, None)
 
     async def _open(self, pod: wire.Pod, draft: _Draft) -> str:
         """Remove our gate; those of others stay."""
         draft.open_gate()
         return await self._client.update_for_version(_path(pod), draft.body)
 
-    async def _write_status(self, pod: wire.Pod, draft: _Draft) -> str:
-        """The status and the metadata; the draft becomes one of the pod as it is then."""
+    async def _write_status(self, pod: wire.Pod, draft: _Draft, forecast: str | None) -> str:
+        """The status, and the forecast's annotation or none; the draft becomes one of the pod as it is then."""
+        draft.tell(forecast)
         version = await self._client.update_for_version(f"{_path(pod)}/status", draft.body)
         draft.metadata["resourceVersion"] = version
         return version

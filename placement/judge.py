@@ -59,24 +59,21 @@ class Judge:
     def circumstances(self, pod: wire.Pod, now: float) -> Circumstances:
         """What decides on the fate of its nomination."""
         snapshot, name = self._snapshot, pod.status.nominated_node_name
-        node = snapshot.fleet.node(name)
+        node, outranked = snapshot.fleet.node(name), self._survey.outranked(pod, name)
         first_open = snapshot.waiting.first_open(pod.metadata.uid)
         return Circumstances(
             node,
             can_start=self._survey.can_start(pod, node, now),
-            is_preempting=self._survey.is_preempted_for(pod, name),
-            may_preempt=self._may_preempt(pod, name, now),
+            is_preempting=any(other.is_leaving for other in outranked),
+            may_preempt=self._is_just_refused(pod, now) and any(not other.is_finished for other in outranked),
             is_given_up=now >= binding_due(self.deadline(pod), snapshot.clock, first_open),
         )
 
-    def _may_preempt(self, pod: wire.Pod, name: str, now: float) -> bool:
+    def _is_just_refused(self, pod: wire.Pod, now: float) -> bool:
+        """Whether it has become Unschedulable so lately that a preemption for it may not be seen yet."""
         snapshot = self._snapshot
         since = snapshot.waiting.first_unschedulable(pod.metadata.uid)
-        if since is None or now - since >= PREEMPTION_WALL_SECONDS * snapshot.clock.scale:
-            return False
-        return any(
-            not other.is_finished and other.priority < pod.spec.priority for other in snapshot.fleet.pods_on(name)
-        )
+        return since is not None and now - since < PREEMPTION_WALL_SECONDS * snapshot.clock.scale
 
     def deferred(self, verdicts: Mapping[str, Verdict], now: float, *, is_nominating: bool) -> dict[str, float]:
         """By uid, until when pods wait that no warm node has room for, while nominations are not written yet.

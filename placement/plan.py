@@ -85,8 +85,8 @@ class Plan:
         return candidates.weighed(candidates.seconds(facts), facts)
 
     def is_spent(self, candidates: Candidates, name: str) -> bool:
-        """Whether the node has as many starts already as its budget allows."""
-        return self.facts(name).starting >= candidates.budget
+        """Whether the node has as many starts, as the plan leaves it, as its budget allows."""
+        return candidates.is_spent(self.facts(name))
 
     def put(self, member: Member, name: str, at: int | None = None) -> None:
         """Place a pod behind those on the node, or `at` the turn among them that `take` told."""

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Final
 
 from cluster import wire
+from cluster.bound import BoundPod
 from cluster.demands import amounts_of, identity_of, preferences_of, requirements_of, unjudged
 from cluster.snapshot import Snapshot
 from cluster.translation import pod_needs
@@ -78,10 +79,9 @@ class Survey:
         free = self._snapshot.fleet.free_on(node.name)
         return way is not None and way.stage is None and not lacking(_amounts(pod), free)
 
-    def is_preempted_for(self, pod: wire.Pod, name: str) -> bool:
-        """Whether pods of lower priority are on their way off the node."""
-        others = self._snapshot.fleet.pods_on(name)
-        return any(item.is_leaving and item.priority < pod.spec.priority for item in others)
+    def outranked(self, pod: wire.Pod, name: str) -> list[BoundPod]:
+        """The pods of lower priority on the node: whom a scheduler may remove for this one."""
+        return [item for item in self._snapshot.fleet.pods_on(name) if item.priority < pod.spec.priority]
 
     def _profile(self, pod: wire.Pod) -> TenantProfile:
         name = pod.metadata.annotations.get(names.PROFILE_ANNOTATION, "")

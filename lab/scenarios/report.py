@@ -20,10 +20,9 @@ def report(cases: Sequence[Case]) -> dict[str, Any]:
     return {"scenarios": [_scenario(case) for case in cases]}
 
 
-def show(cases: Sequence[Case], console: Console) -> None:
-    """A table for each scenario, then what did not hold."""
-    for case in cases:
-        entry = _scenario(case)
+def show(found: dict[str, Any], console: Console) -> None:
+    """Of a report, a table for each scenario, then what did not hold."""
+    for entry in found["scenarios"]:
         table = Table(title=_title(entry), title_justify="left", title_style="bold")
         for heading in ("", "p50", "p95", "p99", "Avoidable at p95", "Failed sandboxes", "Never ready"):
             table.add_column(heading, justify="right" if heading else "left")

@@ -61,21 +61,25 @@ def test_a_pod_asks_for_what_the_scheduler_counts(spec: dict[str, Any], milli_cp
     assert dict(amounts_of(asking(**spec))) == {"cpu": milli_cpus, "pods": 1}
 
 
-def told(wanted: str, in_force: str, allocated: str, **status: Any) -> wire.Pod:
-    """A pod with one container of that size, whose kubelet tells other sizes."""
-    resources = {"resources": {"requests": {"cpu": in_force}}, "allocatedResources": {"cpu": allocated}}
-    statuses = [{"name": "c", "state": {}, **resources}]
+def told(wanted: str, in_force: str, allocated: str = "", **status: Any) -> wire.Pod:
+    """A pod with one container of that size, whose kubelet tells other sizes, and perhaps none that is allocated."""
+    resources = {"resources": {"requests": {"cpu": in_force}}}
+    allotted = {"allocatedResources": {"cpu": allocated}} if allocated else {}
+    statuses = [{"name": "c", "state": {}, **resources, **allotted}]
     return pod(on="n1", spec={"containers": [container(wanted)]}, containerStatuses=statuses, **status)
 
 
 @pytest.mark.parametrize(
     ("subject", "milli_cpus"),
     [
+        (told("1", "1"), 1_000),
+        (told("1", "3"), 3_000),
         (told("1", "1", "1000m"), 1_000),
         (told("2", "1", "1"), 2_000),
         (told("1", "3", "1"), 3_000),
         (told("1", "1", "3"), 3_000),
         (told("1", "2", "3", conditions=[{"type": "PodResizePending", "reason": "Deferred"}]), 3_000),
+        (told("4", "2", conditions=[{"type": "PodResizePending", "reason": "Infeasible"}]), 2_000),
         (told("4", "2", "3", conditions=[{"type": "PodResizePending", "reason": "Infeasible"}]), 3_000),
     ],
 )

@@ -75,6 +75,13 @@ def test_a_nominated_pod_closes_its_domain_and_a_pod_that_waits_does_not(fleet: 
     assert fleet.domains_closed_to(AGENT) == {(HOSTNAME, "n2")}
 
 
+def test_a_domain_is_open_again_when_the_nomination_is_lost(fleet: Fleet) -> None:
+    nominated = hermit(on="", nominatedNodeName="n2")
+    fleet.pod_changed(None, nominated)
+    fleet.pod_changed(nominated, hermit(on=""))
+    assert fleet.domains_closed_to(AGENT) == frozenset()
+
+
 def test_a_domain_is_open_again_when_the_pod_is_finished_or_gone(fleet: Fleet) -> None:
     first, second = hermit("first"), hermit("second", on="n2")
     fleet.pod_changed(None, first)

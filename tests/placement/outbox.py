@@ -35,11 +35,11 @@ class Outbox:
         work: Callable[[], Awaitable[str]],
         node: str = "",
         *,
-        is_release: bool = False,
-        rank: tuple[float, ...] = (),
+        rank: tuple[float, ...] | None = (),
     ) -> None:
+        """As a nomination, all of one rank, unless something else is said."""
         done = partial(self.done.append, sent.metadata.name)
-        self.dispatch.send(Write(sent, work, "test", done, node, is_release, rank))
+        self.dispatch.send(Write(sent, work, "test", done, node, rank))
 
     def note(self, sent: wire.Pod, work: Callable[[], Awaitable[str]]) -> None:
         write = Write(sent, work, "test", lambda: self.done.append(sent.metadata.name))

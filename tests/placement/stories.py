@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cluster import wire
 from model.errors import ApiError, Conflict, ConnectionFailed
-from tests.placement.desk import Desk, Document
+from tests.placement.desk import Desk, Document, unschedulable
 
 HOLD_SECONDS = 60
 CPUS = 3
@@ -82,7 +82,7 @@ def answer(document: Document, *, node: str, is_as_nominated: bool) -> None:
         if not is_as_nominated:
             document["metadata"].setdefault("labels", {})[FREELY] = "yes"
     else:
-        document["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+        unschedulable(document)
 
 
 def cpus(pod: wire.Pod) -> int:

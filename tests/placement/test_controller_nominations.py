@@ -11,11 +11,7 @@ from model.errors import ConnectionFailed
 from placement import controller as subject
 from placement.deadlines import BINDING_WALL_SECONDS
 from placement.ownership import LostReason
-from tests.placement.desk import Desk, Document, counted
-
-
-def unschedulable(document: Document) -> None:
-    document["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+from tests.placement.desk import Desk, counted, unschedulable
 
 
 def lost() -> Counter[str]:

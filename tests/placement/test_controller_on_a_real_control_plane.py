@@ -10,13 +10,14 @@ import pytest
 
 from cluster.access import load_access
 from cluster.client import ApiClient
+from cluster.waiting import is_unschedulable
 from lab.controlplane import ControlPlane
 from lab.processes import Process
 from model import names
 from placement.gates import GateKeeper
 from tests.cli.command import until
 from tests.placement.desk import counted
-from tests.placement.yard import Yard, forecast_node, is_unschedulable
+from tests.placement.yard import Yard, forecast_node
 
 pytestmark = pytest.mark.controlplane
 

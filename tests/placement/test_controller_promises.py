@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -9,6 +11,20 @@ import pytest
 from placement.dispatch import WRITES_AT_ONCE
 from placement.judge import PROMISE_WALL_SECONDS
 from tests.placement.desk import Desk, counted
+
+
+@asynccontextmanager
+async def promising(desk: Desk) -> AsyncIterator[None]:
+    """A controller at work that is writing a pod's nomination to the only node, which then has room for no other; it is
+    through with that at the end of the block, unless the gates may go on before.
+    """
+    desk.node("warm", cpu="1500m")
+    desk.gates.may_go_on.clear()
+    async with desk.at_work():
+        desk.pod("promised")
+        await desk.until(lambda: bool(desk.gates.calls))
+        yield
+        desk.gates.may_go_on.set()
 
 
 async def test_two_pods_that_fit_only_once_are_not_both_nominated(desk: Desk) -> None:
@@ -35,11 +51,7 @@ async def test_what_is_let_through_does_not_queue_behind_nominations(desk: Desk)
 
 
 async def test_who_finds_no_room_waits_until_the_nominations_that_took_it_are_written(desk: Desk) -> None:
-    desk.node("warm", cpu="1500m")
-    desk.gates.may_go_on.clear()
-    async with desk.at_work():
-        desk.pod("promised")
-        await desk.until(lambda: bool(desk.gates.calls))
+    async with promising(desk):
         desk.pod("too-many")
         await desk.rounds(3)
         assert counted("stoker_gated_pods", reason="undecided") == 1
@@ -59,15 +71,10 @@ async def test_who_finds_no_room_in_the_same_round_waits_as_well(desk: Desk) -> 
 
 
 async def test_who_finds_no_room_waits_for_half_a_second_at_most(desk: Desk) -> None:
-    desk.node("warm", cpu="1500m")
-    desk.gates.may_go_on.clear()
-    async with desk.at_work():
-        desk.pod("promised")
-        await desk.until(lambda: bool(desk.gates.calls))
+    async with promising(desk):
         desk.pod("too-many")
         desk.now += PROMISE_WALL_SECONDS
         await desk.opened("too-many")
-        desk.gates.may_go_on.set()
 
 
 @pytest.mark.parametrize(
@@ -82,14 +89,9 @@ async def test_who_finds_no_room_waits_for_half_a_second_at_most(desk: Desk) -> 
 async def test_who_is_let_through_for_another_reason_waits_for_no_nomination(
     desk: Desk, members: dict[str, Any]
 ) -> None:
-    desk.node("warm", cpu="1500m")
-    desk.gates.may_go_on.clear()
-    async with desk.at_work():
-        desk.pod("promised")
-        await desk.until(lambda: bool(desk.gates.calls))
+    async with promising(desk):
         desk.pod("another", **members)
         await desk.opened("another")
-        desk.gates.may_go_on.set()
 
 
 async def test_nominations_go_out_by_priority_and_then_by_deadline(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

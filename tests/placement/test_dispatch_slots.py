@@ -27,7 +27,7 @@ async def test_a_release_does_not_wait_behind_nominations(outbox: Outbox) -> Non
 
     for number in range(WRITES_AT_ONCE + 1):
         outbox.send(pod(name=f"p{number}"), wait)
-    outbox.send(pod(name="released"), answer, is_release=True)
+    outbox.send(pod(name="released"), answer, rank=None)
     async with asyncio.timeout(10):
         while outbox.done != ["released"]:  # noqa: ASYNC110 - the tasks go on by themselves
             await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def test_nominations_are_written_by_their_rank_and_not_by_their_arrival(mo
 async def test_it_is_nominating_until_the_last_nomination_is_written_or_has_failed(
     outbox: Outbox, error: Exception | None
 ) -> None:
-    outbox.send(pod(name="released"), answer, is_release=True)
+    outbox.send(pod(name="released"), answer, rank=None)
     assert not outbox.dispatch.is_nominating
     for number in range(WRITES_AT_ONCE + 1):
         outbox.send(pod(name=f"p{number}"), answer if error is None else partial(refuse, error))

@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from cluster import wire
+from cluster.waiting import is_unschedulable
 from lab.processes import Process
 from model import names
 from placement.judge import PREEMPTION_WALL_SECONDS
-from tests.placement.desk import Desk, Document, counted
-from tests.placement.yard import Yard, is_unschedulable
-
-
-def unschedulable(document: Document) -> None:
-    document["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+from tests.placement.desk import Desk, Document, counted, unschedulable
+from tests.placement.yard import Yard
 
 
 def leave(document: Document) -> None:

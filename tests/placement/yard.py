@@ -22,6 +22,7 @@ from cluster.events import EventRecorder
 from cluster.leases import Leadership, LeaseName
 from cluster.reflector import Reflector, Resource
 from cluster.snapshot import Snapshot
+from cluster.waiting import is_unschedulable
 from lab.controlplane import ControlPlane
 from manifests.loader import load
 from model import names
@@ -271,10 +272,6 @@ NODE_INFO: Final = (
 
 def is_ours(gate: wire.SchedulingGate) -> bool:
     return gate.name == names.WARM_NODE_GATE
-
-
-def is_unschedulable(pod: wire.Pod) -> bool:
-    return any(item.type == "PodScheduled" and item.reason == "Unschedulable" for item in pod.status.conditions)
 
 
 def forecast_node(pod: wire.Pod) -> str:

@@ -1,7 +1,7 @@
-// The load generator, the same for both sides. In a closed loop it sends prepared bodies over so many connections, each of them as soon
-// as the last answer is read, and prints how long every answer took. The first answer on each connection is not counted:
-// schedulers and API servers keep their connections, and a handshake would be the slowest answer of all. With a rate it is
-// an open loop (storm.go).
+// The load generator, the same for both sides. In a closed loop it sends prepared bodies over so many connections, each
+// of them as soon as the last answer is read, and prints how long every answer took. The first answer on each
+// connection is not counted: schedulers and API servers keep their connections, and a handshake would be the slowest
+// answer of all. With a rate it is an open loop (storm.go).
 package main
 
 import (

@@ -44,7 +44,7 @@ def test_what_did_not_hold_is_in_the_report() -> None:
 def test_the_table_shows_every_mode_and_the_complaints() -> None:
     shown = StringIO()
     broken = whole(finding("nomination", sight(failed_sandboxes=2)))
-    show([broken], Console(file=shown, width=140))
+    show(report([broken]), Console(file=shown, width=140))
     assert "mixed-fleet (seed 1, 1 pods): NOT HELD" in shown.getvalue()
     assert "omniscient" in shown.getvalue()
     assert "not held: 2 sandboxes failed" in shown.getvalue()
