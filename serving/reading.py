@@ -23,7 +23,7 @@ MAX_FRAMED_BYTES: Final = 2 * MAX_BODY_BYTES
 """Of a body as it is sent, in chunks, say: nobody sends a byte in each."""
 
 _FIELDS: Final = frozenset(
-    (b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect", b"upgrade")
+    (b"host", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect")
 )
 
 
@@ -157,10 +157,12 @@ class Reader:
         declared = self._fields.get(b"content-length")
         declared_bytes = None if declared is None else int(declared)
         has_body = bool(declared_bytes) or b"transfer-encoding" in self._fields
+        why_not = self._unreadable(has_body=has_body)
+        if why_not is not None:
+            self._request = request
+            self._give_up(_unreadable(why_not))
+            return
         request.answer = self._app.refusal(request, self._fields, declared_bytes)
-        if has_body and request.answer is None and self._parser.should_upgrade():
-            error = _unreadable("its body is to be of another protocol")
-            request.answer = refuse(self._app.name, request, error)
         if has_body and request.answer is not None:
             self._end(request)
             return
@@ -180,6 +182,14 @@ class Reader:
             head_at=monotonic(),
             keeps_connection=self._parser.should_keep_alive(),
         )
+
+    def _unreadable(self, *, has_body: bool) -> str | None:
+        """What of a head does not go together, though each line of it can be read."""
+        if has_body and self._parser.should_upgrade():
+            return "its body is to be of another protocol"
+        if b"host" not in self._fields and self._parser.get_http_version() == "1.1":
+            return "it names no Host, which RFC 9112 demands"
+        return None
 
     def on_body(self, chunk: bytes) -> None:
         request = self._request

@@ -407,6 +407,14 @@ async def test_a_request_whose_end_cannot_be_told_is_refused_and_ends_its_connec
         writer.close()
 
 
+async def test_a_request_without_a_host_is_refused() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await read_answer(reader))[0].startswith("HTTP/1.1 400")
+        writer.close()
+
+
 async def test_a_defect_in_reading_is_a_503_with_the_traceback_in_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
