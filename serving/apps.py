@@ -43,21 +43,21 @@ class Crowd:
 class App:
     """Paths and their handlers; `name` is that of the listener in logs and metrics.
 
-    `at_once` requests are handled in a turn of the event loop, before it reads again.
+    In a turn of the event loop one request is handled, and more until `slice_seconds` are over.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        at_once: int = 1,
+        slice_seconds: float = 0.0,
         crowd: Crowd | None = None,
         body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
         handling_deadline_seconds: float = HANDLING_DEADLINE_SECONDS,
     ) -> None:
         self.name = name
         self.body_deadline_seconds = body_deadline_seconds
-        self.turns: Turns[object] = Turns(at_once)
+        self.turns: Turns[object] = Turns(slice_seconds)
         self._crowd = crowd
         self._handling_deadline_seconds = handling_deadline_seconds
         self._routes: dict[str, dict[str, Handler]] = {}

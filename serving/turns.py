@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -18,14 +19,16 @@ class _Waiting:
 
 
 class Turns(Generic[K]):
-    """First come, first served, `at_once` in each turn of the event loop.
+    """First come, first served: in each turn of the event loop one, and more until `slice_seconds` are over.
 
-    Left to itself the loop runs all handlers that can go on before it reads again. Where each computes for
-    milliseconds, requests, and connections even more, wait unread, and nobody knows for how long.
+    Left to itself the loop runs all handlers that can go on before it reads again. Where they compute for long,
+    requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that comes
+    between any two of them, it would come to hardly any under a storm.
     """
 
-    def __init__(self, at_once: int = 1) -> None:
-        self._at_once = at_once
+    def __init__(self, slice_seconds: float = 0.0, *, clock: Callable[[], float] = monotonic) -> None:
+        self._slice_seconds = slice_seconds
+        self._clock = clock
         self._waiting: OrderedDict[K, _Waiting] = OrderedDict()
         self._is_due = False
         self.size_bytes = 0
@@ -49,11 +52,14 @@ class Turns(Generic[K]):
             self.size_bytes -= left.size_bytes
 
     def _take(self) -> None:
+        ends = self._clock() + self._slice_seconds
         try:
-            for _ in range(min(self._at_once, len(self._waiting))):
+            while self._waiting:
                 _, next_one = self._waiting.popitem(last=False)
                 self.size_bytes -= next_one.size_bytes
                 next_one.begin()
+                if self._clock() >= ends:
+                    break
         finally:
             self._is_due = bool(self._waiting)
             if self._is_due:

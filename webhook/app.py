@@ -29,9 +29,10 @@ has under way by default at once for pods."""
 MOST_WAITING_BYTES: Final = 128 * 1024 * 1024
 """Of these together, an eighth of the memory that the Deployment allows: the largest are 8 MiB each."""
 
-AT_ONCE: Final = 8
-"""Reviews that are handled before the event loop reads again: about a millisecond's work. One by one, asking the system
-what has come would cost a tenth of a review."""
+SLICE_SECONDS: Final = 0.01
+"""For which reviews are answered before the event loop reads again: some fifty of them. One by one, asking the system
+what has come would cost a tenth of a review; and under a storm, where reading what comes takes some ten milliseconds,
+hardly any would be answered."""
 
 SHED_STATUS: Final = 429
 RETRY_AFTER_SECONDS: Final = 1
@@ -62,7 +63,7 @@ def build_app(
         return _judge_later(admission, review) if verdict is None else _told(review, verdict)
 
     crowd = Crowd(MOST_WAITING, MOST_WAITING_BYTES, _shed)
-    app = App(LISTENER, at_once=AT_ONCE, crowd=crowd, body_deadline_seconds=body_deadline_seconds)
+    app = App(LISTENER, slice_seconds=SLICE_SECONDS, crowd=crowd, body_deadline_seconds=body_deadline_seconds)
     app.post(PATH, mutate)
     return app
 

@@ -30,6 +30,22 @@ async def test_of_many_that_can_go_on_one_does_in_each_turn_of_the_loop() -> Non
     assert all("sockets" in told[one:other] for one, other in pairwise(answers))
 
 
+async def test_as_many_go_on_in_one_turn_as_a_slice_has_time_for() -> None:
+    now, told = [0.0], list[str]()
+
+    def answer(name: str) -> None:
+        told.append(name)
+        now[0] += 1.0
+
+    turns = Turns[str](2.5, clock=lambda: now[0])
+    for name in "abcdef":
+        turns.wait(name, partial(answer, name))
+    while len(turns):
+        told.append("sockets")
+        await asyncio.sleep(0)
+    assert told == ["sockets", "a", "b", "c", "sockets", "d", "e", "f"]
+
+
 async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
     turns, told = Turns[str](), list[str]()
     for name in "abc":
@@ -41,7 +57,7 @@ async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
 
 
 async def test_what_waits_is_known_by_its_size_until_its_turn() -> None:
-    turns, sizes = Turns[str](at_once=2), list[int]()
+    turns, sizes = Turns[str](), list[int]()
     for number, name in enumerate("abcd"):
         turns.wait(name, lambda: sizes.append(turns.size_bytes), 10**number)
     assert turns.size_bytes == 1_111
