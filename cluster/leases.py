@@ -215,7 +215,7 @@ class Leadership:
             return True
         if not self._holders.is_dead:
             return False
-        log.info("the holder is dead", extra={"fields": {"lease": self._lease.name, "holder": holder.identity}})
+        log.warning("the holder is dead", extra={"fields": {"lease": self._lease.name, "holder": holder.identity}})
         return True
 
     def _body(self, current: dict[str, Any], holder: Holder, *, seconds: int = LEASE_SECONDS) -> dict[str, Any]:
