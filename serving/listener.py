@@ -34,7 +34,7 @@ class Listener:
     ) -> None:
         self.name = name
         self.address = address
-        """Where it listens; after `start` with the port that was really taken."""
+        """Where it listens; after `start` with the host's address and the port that were really taken."""
         self._ssl_context = ssl_context
         self._draining = False
         self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
@@ -51,7 +51,8 @@ class Listener:
         if server is None:
             raise RuntimeError(f"aiohttp set up no server for listener {self.name}")
         socket = self.address.bind()
-        self.address = Address(self.address.host, socket.getsockname()[1])
+        host, port, *_ = socket.getsockname()
+        self.address = Address(self.address.host and host, port)
         self._acceptor = Acceptor(
             socket, self._connections, lambda: Connection(server, self._connections, loop), self._ssl_context
         )

@@ -8,6 +8,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import pytest
 from aiohttp import web
@@ -89,6 +90,13 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 async def test_port_zero_becomes_the_real_port() -> None:
     async with serving() as server:
         assert server.listener.address.port > 0
+
+
+async def test_a_name_to_listen_on_becomes_the_address_that_was_taken() -> None:
+    listener = Listener("test", web.Application(), Address("localhost", 0))
+    await listener.start()
+    assert ip_address(listener.address.host).is_loopback
+    await listener.drain(1.0)
 
 
 async def test_a_connection_is_kept_for_the_next_request() -> None:
