@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 import ssl
-from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from cli.tls import TlsOptions, keep_certificates, withdraw
 if TYPE_CHECKING:
     from certs.keeper import CertificateKeeper
     from certs.serving import ServingTls
+    from cli.placing import Placing
     from cluster.client import ApiClient
     from cluster.snapshot import Snapshot
     from extender.scheduling import Scheduling
@@ -33,6 +33,8 @@ until it is done), and connections that API servers keep come to their next requ
 DRAIN_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 5.0
 """Together with what the health listener and the withdrawal take, within the Deployment's grace of 45 s."""
+
+ATTENDANCE_LOOK_SECONDS: Final = 0.05
 
 log = logging.getLogger("stoker")
 
@@ -86,7 +88,7 @@ class ServingProcess:
     async def run(self) -> None:
         """Health first, then the certificate, then the listeners; at the end not ready first, then drained.
 
-        SystemExit where it ended because a part of it had died.
+        Health ends last: others learn from it that this replica lives. SystemExit where a part of it had died.
         """
         from serving.exposition import Exposition
         from serving.health import build_app
@@ -101,26 +103,30 @@ class ServingProcess:
         if keeper is not None:
             checks["certificate"] = keeper.readiness_complaint
         if Role.WEBHOOK in self._options.roles:
-            checks["leases"] = self._snapshot.tenancy.leases.complaint
-        end_placement = self._placement() if self._options.places else None
+            checks["leases"] = self._attendance_complaint
+        placing = self._placing() if self._options.places else None
         self._background(watch_time(), "time")
         app = build_app(checks, Exposition() if self._options.metrics else None)
         health = Listener(app, self._options.listens.metrics)
         listeners = self._listeners(tls)
         await health.start()
         try:
+            if placing is not None:
+                await placing.begin(health.address)
             await self._follow()
             if keeper is not None:
                 self._background(keeper.run(), "certificates")
                 await _first(keeper.started.wait(), self._stop.wait())
+            if Role.WEBHOOK in self._options.roles:
+                await _first(self._attendance_known(), self._stop.wait())
             if not self._stop.is_set():
                 await self._listen(listeners)
         finally:
             linger_seconds = self._options.linger_seconds if self._not_serving is None else 0.0
             self._not_serving = "shutting down"
             endings = [listener.drain(DRAIN_SECONDS, linger_seconds=linger_seconds) for listener in listeners]
-            if end_placement is not None:
-                endings.append(end_placement())
+            if placing is not None:
+                endings.append(placing.end())
             async with asyncio.timeout(linger_seconds + DRAIN_SECONDS + CLOSE_SECONDS):
                 await asyncio.gather(*endings)
             await health.drain(1.0)
@@ -140,6 +146,22 @@ class ServingProcess:
             await event.wait()
         await settle(self._snapshot)
         self._taking_in = ""
+
+    def _attendance_complaint(self) -> str | None:
+        from webhook.attendance import leases_behind
+
+        tenancy = self._snapshot.tenancy
+        return tenancy.leases.complaint(leases_behind(tenancy.profiles.values()))
+
+    async def _attendance_known(self) -> None:
+        """Until pods need not do without a gate for want of knowledge, but for no longer than that takes to be had."""
+        from cluster.leases import FIRST_LOOK_SECONDS
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await self._snapshot.admission_read()
+                while self._attendance_complaint():  # noqa: ASYNC110 - time makes it end too
+                    await asyncio.sleep(ATTENDANCE_LOOK_SECONDS)
 
     async def _listen(self, listeners: list[Listener]) -> None:
         for listener in listeners:
@@ -186,28 +208,10 @@ class ServingProcess:
         self._background(_keep_up(scheduling, snapshot), "scores")
         return build_app(scheduling)
 
-    def _placement(self) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Returns what ends it: what is being written is finished before the next leader may begin."""
-        from cluster.events import EventRecorder
-        from cluster.leases import Leadership, LeaseName
-        from model import names
-        from placement.controller import PlacementController
-        from placement.gates import GateKeeper
+    def _placing(self) -> Placing:
+        from cli.placing import Placing
 
-        lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
-        leadership = Leadership(self._client, lease, identity=platform.node(), troubles=self._snapshot.troubles)
-        recorder = EventRecorder(self._client, "stoker-placement", is_busy=lambda: controller.is_writing)
-        gates = GateKeeper(self._client, self._snapshot.waiting.seen)
-        controller = PlacementController(self._snapshot, gates, leadership, recorder.emit)
-        self._background(recorder.run(), "events of placement")
-        self._background(leadership.run(), "leadership")
-        placement = self._background(controller.run(), "placement")
-
-        async def end() -> None:
-            await _end(placement)
-            await leadership.resign()
-
-        return end
+        return Placing(self._client, self._snapshot, self._background)
 
     def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Work that the process is nothing without: where it dies, the process ends, and is started anew by its keeper.

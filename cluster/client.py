@@ -60,6 +60,11 @@ class ApiClient:
             auto_decompress=True,
         )
 
+    @property
+    def server(self) -> str:
+        """Base URL without a trailing slash."""
+        return self._access.server
+
     async def __aenter__(self) -> Self:
         return self
 

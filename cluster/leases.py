@@ -1,7 +1,8 @@
 """Leases: who leads, and whether somebody who should be there still renews.
 
 Both judge by renewals that were seen, on the local monotonic clock: the times written into a Lease are by another
-machine's clock and are compared with nothing.
+machine's clock and are compared with nothing. Who leads is decided sooner where the holder is known to be dead
+(`cluster/holders.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from cluster import wire
 from cluster.client import ApiClient
+from cluster.holders import Answer, Holder, HolderWatch, connect
 from cluster.troubles import Troubles
 from model.errors import Conflict, NotFound, StokerError
 
@@ -78,10 +80,18 @@ class LeaseObserver:
             self._seen[name] = self._clock()
         self._renewed[name] = renewed
 
-    def complaint(self) -> str | None:
-        """Why it is too early to tell the living from the dead: a Lease was met, and could not be renewed since."""
+    def renewed_here(self, name: str) -> None:
+        """By this very process, which need not wait until it sees that."""
+        self._seen[name] = self._clock()
+
+    def complaint(self, asked: Collection[str]) -> str | None:
+        """Why it is too early to tell the living of these from the dead: one was met, and not yet due for renewal."""
         now = self._clock()
-        fresh = [name for name, met in self._met.items() if name not in self._seen and now - met < FIRST_LOOK_SECONDS]
+        fresh = [
+            name
+            for name, met in self._met.items()
+            if name in asked and name not in self._seen and now - met < FIRST_LOOK_SECONDS
+        ]
         return f"not known yet whether {', '.join(sorted(fresh))} is renewed" if fresh else None
 
     def is_renewed(self, name: str) -> bool:
@@ -90,7 +100,10 @@ class LeaseObserver:
 
 
 class Leadership:
-    """Runs for a Lease and keeps it: `leading` is set while it is held."""
+    """Runs for a Lease and keeps it: `leading` is set while it is held.
+
+    `address` is where this process listens already, as others reach it; empty keeps them from knowing when it is dead.
+    """
 
     def __init__(
         self,
@@ -98,11 +111,18 @@ class Leadership:
         lease: LeaseName,
         *,
         identity: str,
+        address: str = "",
+        connect: Callable[[str, int], Awaitable[Answer]] = connect,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         troubles: Troubles | None = None,
     ) -> None:
         self.identity = f"{identity}_{secrets.token_hex(4)}"
+        self.observers: list[Callable[[], None]] = []
+        """Called when the Lease is won."""
+
+        self._us = Holder(self.identity, address)
+        self._holders = HolderWatch(self._us, connect=connect, sleep=sleep)
         self._client = client
         self._lease = lease
         self._clock = clock
@@ -126,7 +146,7 @@ class Leadership:
         while not self._resigned:
             async with self._writing:
                 await self._try_round()
-            await self._sleep(RENEW_SECONDS)
+            await self._pause()
 
     async def resign(self) -> None:
         """Give the Lease back, so that the next leader need not wait for it to run out, and run no more."""
@@ -139,10 +159,22 @@ class Leadership:
             log.warning("the Lease %s was not given back and has to run out: %s", self._lease.name, error)
         self._leading = False
 
+    async def _pause(self) -> None:
+        """Until the next round is due, or the holder is known to be dead."""
+        waits = [asyncio.ensure_future(wait) for wait in (self._sleep(RENEW_SECONDS), self._holders.death())]
+        try:
+            over, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in over:
+                wait.result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
     async def _give_back(self) -> None:
         current = await self._client.get(self._lease.path)
         if current["spec"].get("holderIdentity") == self.identity:
-            await self._client.update(self._lease.path, self._body(current, holder="", seconds=1))
+            await self._client.update(self._lease.path, self._body(current, Holder(""), seconds=1))
 
     async def _try_round(self) -> None:
         if self._resigned:
@@ -161,41 +193,51 @@ class Leadership:
         try:
             current = await self._client.get(self._lease.path)
         except NotFound:
-            await self._client.create(self._lease.collection, self._body({"metadata": {}, "spec": {}}))
+            self._holders.met(Holder(""))
+            await self._client.create(self._lease.collection, self._body({"metadata": {}, "spec": {}}, self._us))
             self._win(started)
             return
-        if not self._may_take(current["spec"]):
-            self._lose("held by " + str(current["spec"].get("holderIdentity")))
+        holder = Holder.of(current)
+        self._holders.met(holder)
+        if not self._may_take(holder, current["spec"]):
+            self._lose(f"held by {holder.identity}")
             return
-        await self._client.update(self._lease.path, self._body(current))
+        await self._client.update(self._lease.path, self._body(current, self._us))
         self._win(started)
 
-    def _may_take(self, spec: dict[str, Any]) -> bool:
-        """Ours, free, or not renewed under our eyes for as long as it lasts."""
-        holder = spec.get("holderIdentity") or ""
-        observed = holder, str(spec.get("renewTime"))
+    def _may_take(self, holder: Holder, spec: dict[str, Any]) -> bool:
+        """Ours, free, of a dead process, or not renewed under our eyes for as long as it lasts."""
+        observed = holder.identity, str(spec.get("renewTime"))
         if observed != self._observed:
             self._observed, self._observed_at = observed, self._clock()
         lasts = spec.get("leaseDurationSeconds") or LEASE_SECONDS
-        return holder in ("", self.identity) or self._clock() - self._observed_at >= lasts
+        if holder.identity in ("", self.identity) or self._clock() - self._observed_at >= lasts:
+            return True
+        if not self._holders.is_dead:
+            return False
+        log.warning("the holder is dead", extra={"fields": {"lease": self._lease.name, "holder": holder.identity}})
+        return True
 
-    def _body(
-        self, current: dict[str, Any], *, holder: str | None = None, seconds: int = LEASE_SECONDS
-    ) -> dict[str, Any]:
-        """The Lease with us as its holder; its resourceVersion makes the write a precondition."""
+    def _body(self, current: dict[str, Any], holder: Holder, *, seconds: int = LEASE_SECONDS) -> dict[str, Any]:
+        """The Lease with this holder; its resourceVersion makes the write a precondition."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec, holder = dict(current["spec"]), self.identity if holder is None else holder
-        if spec.get("holderIdentity") != holder:
+        spec = dict(current["spec"])
+        if spec.get("holderIdentity") != holder.identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
-        spec |= {"holderIdentity": holder, "renewTime": now, "leaseDurationSeconds": seconds}
-        metadata = {**current["metadata"], "name": self._lease.name, "namespace": self._lease.namespace}
+        spec |= {"holderIdentity": holder.identity, "renewTime": now, "leaseDurationSeconds": seconds}
+        ours = {"name": self._lease.name, "namespace": self._lease.namespace, "annotations": holder.writes(current)}
+        metadata = {**current["metadata"], **ours}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
     def _win(self, at: float) -> None:
-        if not self._leading:
-            log.info("leading", extra={"fields": {"lease": self._lease.name, "identity": self.identity}})
+        is_new = not self._leading
         self._leading, self._renewed_at = True, at
+        self._holders.met(self._us)
+        if is_new:
+            log.info("leading", extra={"fields": {"lease": self._lease.name, "identity": self.identity}})
+            for tell in self.observers:
+                tell()
 
     def _lose(self, why: str) -> None:
         if self._leading:

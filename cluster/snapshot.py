@@ -105,9 +105,9 @@ class Snapshot:
             follow(CONTAINERD_STARTS, fleet.containerd_start_changed),
         ]
         self._judged = [*self._tenancy_reflectors, *(self._fleet_reflectors if with_fleet else ())]
-        leases = [follow(LEASES, tenancy.leases.changed)] if with_leases else []
+        self._leases = [follow(LEASES, tenancy.leases.changed)] if with_leases else []
         self._read = [*self._judged, *(evidence if with_fleet else ())]
-        self.reflectors: Sequence[Reflector[Any]] = [*self._read, *leases]
+        self.reflectors: Sequence[Reflector[Any]] = [*self._read, *self._leases]
 
     def pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
         """Both are told: what the fleet stumbles over must not leave a pod waiting that does not wait any more."""
@@ -126,6 +126,11 @@ class Snapshot:
                 if reflector.refusal is not None:
                     raise reflector.refusal
                 await _either(reflector.synced, REFUSAL_LOOK_SECONDS)
+
+    async def admission_read(self) -> None:
+        """Wait until all that admission goes by was read once, Leases too; for ever where the server refuses some."""
+        for reflector in (*self._tenancy_reflectors, *self._leases):
+            await reflector.synced.wait()
 
     async def whole(self) -> None:
         """Wait until every collection that the snapshot is judged by was read once, however long that takes."""

@@ -48,6 +48,9 @@ SCHEDULER: Final = "stoker-scheduler"
 CONTROLLERS_LEASE: Final = "stoker-controllers"
 """The Lease of the replica whose controllers work."""
 
+HOLDER_ADDRESS_ANNOTATION: Final = "stoker.dev/holder-address"
+"""On that Lease: the address and port of the holder's metrics, which refuse connections once its process is dead."""
+
 # Names that others own.
 KATA_LABEL: Final = "katacontainers.io/kata-runtime"
 """On a node, by kata-deploy: "false" while it installs, "true" once installed."""

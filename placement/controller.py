@@ -77,6 +77,7 @@ class PlacementController:
         self._fleet_look: asyncio.TimerHandle | None = None
         snapshot.waiting.observers.append(self._pod_changed)
         snapshot.fleet.on_change(self._fleet_changed)
+        leadership.observers.append(self._changed.set)
 
     @property
     def is_writing(self) -> bool:

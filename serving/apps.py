@@ -41,23 +41,19 @@ class Crowd:
 
 
 class App:
-    """Paths and their handlers; `name` is that of the listener in logs and metrics.
-
-    In a turn of the event loop one request is handled, and more until `slice_seconds` are over.
-    """
+    """Paths and their handlers; `name` is that of the listener in logs and metrics."""
 
     def __init__(
         self,
         name: str,
         *,
-        slice_seconds: float = 0.0,
         crowd: Crowd | None = None,
         body_deadline_seconds: float = BODY_DEADLINE_SECONDS,
         handling_deadline_seconds: float = HANDLING_DEADLINE_SECONDS,
     ) -> None:
         self.name = name
         self.body_deadline_seconds = body_deadline_seconds
-        self.turns: Turns[object] = Turns(slice_seconds)
+        self.turns: Turns[object] = Turns()
         self._crowd = crowd
         self._handling_deadline_seconds = handling_deadline_seconds
         self._routes: dict[str, dict[str, Handler]] = {}

@@ -28,7 +28,7 @@ class Listener:
     ) -> None:
         self.name = app.name
         self.address = address
-        """Where it listens; after `start` with the port that was really taken."""
+        """Where it listens; after `start` with the host's address and the port that were really taken."""
         self._app = app
         self._ssl_context = ssl_context
         self._connections = Connections(app.name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
@@ -38,7 +38,8 @@ class Listener:
     async def start(self) -> None:
         """Returns when requests are accepted; raises InvalidInput where the address cannot be had."""
         socket = self.address.bind()
-        self.address = Address(self.address.host, socket.getsockname()[1])
+        host, port, *_ = socket.getsockname()
+        self.address = Address(self.address.host and host, port)
         connections = self._connections
         self._acceptor = Acceptor(socket, connections, lambda: Connection(self._app, connections), self._ssl_context)
         self._acceptor.start()

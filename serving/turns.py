@@ -19,16 +19,17 @@ class _Waiting:
 
 
 class Turns(Generic[K]):
-    """First come, first served: in each turn of the event loop one, and more until `slice_seconds` are over.
+    """First come, first served: in each turn of the event loop one, and more for as long as the rest of it took.
 
     Left to itself the loop runs all handlers that can go on before it reads again. Where they compute for long,
-    requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that comes
-    between any two of them, it would come to hardly any under a storm.
+    requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that has come
+    between any two of them, hardly any would be answered under a storm. So each gets half of the time.
     """
 
-    def __init__(self, slice_seconds: float = 0.0, *, clock: Callable[[], float] = monotonic) -> None:
-        self._slice_seconds = slice_seconds
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
+        self._since = 0.0
+        """When the rest of the loop's turn began."""
         self._waiting: OrderedDict[K, _Waiting] = OrderedDict()
         self._is_due = False
         self.size_bytes = 0
@@ -42,7 +43,7 @@ class Turns(Generic[K]):
         self._waiting[who] = _Waiting(begin, size_bytes)
         self.size_bytes += size_bytes
         if not self._is_due:
-            self._is_due = True
+            self._is_due, self._since = True, self._clock()
             asyncio.get_running_loop().call_soon(self._take)
 
     def leave(self, who: K) -> None:
@@ -52,15 +53,18 @@ class Turns(Generic[K]):
             self.size_bytes -= left.size_bytes
 
     def _take(self) -> None:
-        ends = self._clock() + self._slice_seconds
+        now = self._clock()
+        ends = now + now - self._since
         try:
             while self._waiting:
                 _, next_one = self._waiting.popitem(last=False)
                 self.size_bytes -= next_one.size_bytes
                 next_one.begin()
-                if self._clock() >= ends:
+                now = self._clock()
+                if now >= ends:
                     break
         finally:
+            self._since = now
             self._is_due = bool(self._waiting)
             if self._is_due:
                 asyncio.get_running_loop().call_soon(self._take)

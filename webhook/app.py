@@ -22,17 +22,12 @@ LATE_SECONDS: Final = 1.0
 """A review that waited so long for its turn is shed: the API server's patience is five times that, and a create that
 is told to come back is better than all of them standing in a queue that only grows."""
 
-MOST_WAITING: Final = 512
-"""Reviews here whole with which one that comes is shed unread: a tenth of a second's work, and more than an API server
-has under way by default at once for pods."""
+MOST_WAITING: Final = 1_024
+"""Reviews here whole with which one that comes is shed unread: a quarter of a second's work, and more than an API
+server has under way by default at once for pods."""
 
 MOST_WAITING_BYTES: Final = 128 * 1024 * 1024
 """Of these together, an eighth of the memory that the Deployment allows: the largest are 8 MiB each."""
-
-SLICE_SECONDS: Final = 0.01
-"""For which reviews are answered before the event loop reads again: some fifty of them. One by one, asking the system
-what has come would cost a tenth of a review; and under a storm, where reading what comes takes some ten milliseconds,
-hardly any would be answered."""
 
 SHED_STATUS: Final = 429
 RETRY_AFTER_SECONDS: Final = 1
@@ -63,7 +58,7 @@ def build_app(
         return _judge_later(admission, review) if verdict is None else _told(review, verdict)
 
     crowd = Crowd(MOST_WAITING, MOST_WAITING_BYTES, _shed)
-    app = App(LISTENER, slice_seconds=SLICE_SECONDS, crowd=crowd, body_deadline_seconds=body_deadline_seconds)
+    app = App(LISTENER, crowd=crowd, body_deadline_seconds=body_deadline_seconds)
     app.post(PATH, mutate)
     return app
 

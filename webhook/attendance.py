@@ -6,7 +6,7 @@ while that is not seen to be renewed, the pod is let in without it, and told so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from model import names
@@ -15,6 +15,14 @@ from webhook.advice import Advice
 
 GATE_LEASES: Final[Mapping[str, str]] = {names.WARM_NODE_GATE: names.CONTROLLERS_LEASE}
 SCHEDULER_LEASES: Final[Mapping[str, str]] = {names.SCHEDULER: names.SCHEDULER}
+
+
+def leases_behind(profiles: Iterable[TenantProfile]) -> set[str]:
+    """The Leases on which it depends what these profiles' pods get."""
+    specs = [profile.spec for profile in profiles]
+    gates = {GATE_LEASES[gate] for spec in specs for gate in spec.scheduling_gates if gate in GATE_LEASES}
+    schedulers = {spec.scheduler_name or "" for spec in specs}
+    return gates | {SCHEDULER_LEASES[scheduler] for scheduler in schedulers if scheduler in SCHEDULER_LEASES}
 
 
 def attended(profile: TenantProfile, is_attended: Callable[[str], bool]) -> tuple[TenantProfile, tuple[Advice, ...]]:

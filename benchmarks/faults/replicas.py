@@ -24,8 +24,8 @@ GRACE_SECONDS: Final = 45.0
 LAG_SECONDS: Final = (1.0, 2.0)
 """For so long new connections go to a replica that was told to end: the Service's endpoints learn of it meanwhile."""
 
-PROBE_SECONDS: Final = 5.0
-PROBE_FAILURES: Final = 2
+PROBE_SECONDS: Final = 2.0
+PROBE_FAILURES: Final = 5
 """The Deployment's readinessProbe: a replica that failed so often in a row is no endpoint of the Service any more."""
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -12,115 +10,21 @@ import pytest
 from cluster import wire
 from cluster.access import load_access
 from cluster.client import ApiClient
-from cluster.leases import GIVE_UP_SECONDS, LEASE_SECONDS, RENEW_SECONDS, Leadership, LeaseName, LeaseObserver
+from cluster.leases import (
+    FIRST_LOOK_SECONDS,
+    GIVE_UP_SECONDS,
+    LEASE_SECONDS,
+    RENEW_SECONDS,
+    Leadership,
+    LeaseName,
+    LeaseObserver,
+)
 from lab.controlplane import ControlPlane
-from model.errors import ApiError, Conflict, ConnectionFailed, NotFound
+from model.errors import ApiError, ConnectionFailed
 from tests.cli.command import until
+from tests.cluster.election import Api, Replica, started
 from tests.cluster.objects import decoded
 from tests.conftest import namespace_name
-
-LEASE = LeaseName("stoker-system", "stoker-controllers")
-
-
-class Api:
-    """One Lease with a resourceVersion; `failure` is raised instead of an answer, `before_update` runs before a PUT."""
-
-    def __init__(self) -> None:
-        self.lease: dict[str, Any] | None = None
-        self.failure: Exception | None = None
-        self.candidates: list[asyncio.Task[None]] = []
-        self.before_update: Callable[[], None] = lambda: None
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def get(self, path: str) -> dict[str, Any]:
-        await self._pass(path)
-        if self.lease is None:
-            raise NotFound("no lease", status=404)
-        return copy.deepcopy(self.lease)
-
-    async def create(self, path: str, body: dict[str, Any]) -> None:
-        assert path == LEASE.collection
-        self.before_update()
-        if self.lease is not None:
-            raise Conflict("exists", status=409)
-        self.lease = self._versioned(body, 1)
-
-    async def update(self, path: str, body: dict[str, Any]) -> None:
-        await self._pass(path)
-        self.before_update()
-        assert self.lease is not None
-        version = self.lease["metadata"]["resourceVersion"]
-        if body["metadata"]["resourceVersion"] != version:
-            raise Conflict("modified", status=409)
-        self.lease = self._versioned(body, int(version) + 1)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        assert self.lease is not None
-        spec: dict[str, Any] = self.lease["spec"]
-        return spec
-
-    async def _pass(self, path: str) -> None:
-        assert path == LEASE.path
-        await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
-
-    @staticmethod
-    def _versioned(body: dict[str, Any], version: int) -> dict[str, Any]:
-        stored = copy.deepcopy(body)
-        stored["metadata"]["resourceVersion"] = str(version)
-        return stored
-
-
-class Replica:
-    """A candidate whose clock and rounds a test moves."""
-
-    def __init__(self, api: Api, identity: str = "replica") -> None:
-        self.now = 0.0
-        self._turn = asyncio.Semaphore(0)
-        self._slept = asyncio.Semaphore(0)
-        client: ApiClient = api  # type: ignore[assignment] # the three methods that a Lease needs
-        self.leadership = Leadership(client, LEASE, identity=identity, clock=lambda: self.now, sleep=self._sleep)
-        self.task = asyncio.create_task(self.leadership.run())
-        api.candidates.append(self.task)
-
-    @property
-    def leading(self) -> bool:
-        return self.leadership.leading
-
-    async def _sleep(self, seconds: float) -> None:
-        assert seconds == RENEW_SECONDS
-        self._slept.release()
-        await self._turn.acquire()
-
-    async def first_round(self) -> None:
-        await asyncio.wait_for(self._slept.acquire(), 10)
-
-    async def round(self, after: float = RENEW_SECONDS) -> None:
-        self.now += after
-        self._turn.release()
-        await self.first_round()
-
-    async def rounds(self, seconds: float) -> None:
-        for _ in range(round(seconds / RENEW_SECONDS)):
-            await self.round()
-
-
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    made = Api()
-    yield made
-    for task in made.candidates:
-        task.cancel()
-    await asyncio.gather(*made.candidates, return_exceptions=True)
-
-
-async def started(api: Api, identity: str = "replica") -> Replica:
-    replica = Replica(api, identity)
-    await replica.first_round()
-    return replica
 
 
 async def test_the_first_takes_the_lease_and_keeps_it(api: Api) -> None:
@@ -321,6 +225,23 @@ def test_a_lease_that_was_never_seen_renewed_is_nobodys_when_it_is_given_back() 
     watched.tell(lease(1))
     watched.tell(lease(4, holder=""))
     assert not watched.is_renewed
+
+
+def test_a_lease_that_this_process_has_won_is_renewed_before_that_is_seen() -> None:
+    watched = Watched()
+    watched.observer.renewed_here("stoker-controllers")
+    assert watched.is_renewed
+    watched.tell(lease(1))
+    assert watched.observer.complaint(["stoker-controllers"]) is None
+
+
+def test_while_a_lease_that_was_met_is_not_due_for_renewal_it_is_too_early_to_tell() -> None:
+    watched = Watched()
+    watched.tell(lease(1))
+    assert watched.observer.complaint(["stoker-controllers"])
+    assert watched.observer.complaint(["stoker-scheduler"]) is None
+    watched.now += FIRST_LOOK_SECONDS
+    assert watched.observer.complaint(["stoker-controllers"]) is None
 
 
 def test_a_lease_that_was_deleted_is_not_renewed() -> None:

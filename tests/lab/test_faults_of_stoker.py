@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from cluster.leases import LeaseName
+from lab.processes import Process
+from model import names
 from model.errors import ApiError
 from tests.cli.command import until
-from tests.lab.installed import NODES, SCORED, WARM, Installation, Metrics, scrape
+from tests.lab.installed import GATED, NODES, SCORED, WARM, Installation, Metrics, scrape
 
 pytestmark = pytest.mark.controlplane
 
 CLIENTS = 8
+LEASE = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
+AN_HOUR = 3_600
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -103,3 +109,86 @@ async def test_killing_one_webhook_of_two_loses_at_most_what_was_in_flight(mende
     await asyncio.gather(*clients)
     assert len(failures) <= CLIENTS
     assert all("pods.stoker.dev" in failure for failure in failures)
+
+
+def metrics_address(process: Process) -> str:
+    return process.command[process.command.index("--metrics-listen") + 1]
+
+
+class Rule:
+    """Who leads, by the Lease."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.stage = installation.stage
+
+    async def leader(self) -> tuple[Process, str] | None:
+        """The process that holds the Lease, and its identity."""
+        lease = await self.stage.client.get(LEASE.path)
+        address = lease["metadata"].get("annotations", {}).get(names.HOLDER_ADDRESS_ANNOTATION)
+        found = [process for process in self.stage.webhooks if metrics_address(process) == address]
+        return (found[0], lease["spec"]["holderIdentity"]) if found else None
+
+    async def established(self) -> tuple[Process, str]:
+        """The leader, after as many renewals that whoever else runs has looked for its process meanwhile."""
+        for _ in range(4):
+            before = await self._renewal()
+
+            async def next_one(before: str = before) -> str | None:
+                renewal = await self._renewal()
+                return renewal if renewal != before else None
+
+            await until(next_one)
+        return await until(self.leader)
+
+    async def _renewal(self) -> str:
+        lease = await self.stage.client.get(LEASE.path)
+        return str(lease["spec"]["renewTime"])
+
+    async def successor(self, identity: str) -> Process:
+        async def another() -> Process | None:
+            found = await self.leader()
+            return found[0] if found and found[1] not in ("", identity) else None
+
+        return await until(another)
+
+    async def kill_for_an_hour(self, leader: Process, *others: Process) -> None:
+        """What it leaves is a Lease of an hour: nobody takes it because it has run out."""
+        leader.signal(signal.SIGSTOP)
+        await asyncio.gather(*(other.kill() for other in others))
+        await self.stage.client.patch(LEASE.path, {"spec": {"leaseDurationSeconds": AN_HOUR}})
+        await leader.kill()
+
+
+async def test_another_replica_leads_as_soon_as_the_leaders_process_is_gone(mended: Installation) -> None:
+    rule = Rule(mended)
+    leader, identity = await rule.established()
+    (standby,) = (process for process in mended.stage.webhooks if process is not leader)
+    await rule.kill_for_an_hour(leader)
+    assert await rule.successor(identity) is standby
+    created = await mended.create(await mended.namespace(GATED), mended.manifest())
+    assert await mended.node_of(created) in WARM
+
+
+async def test_a_leader_that_is_started_again_leads_at_once(mended: Installation) -> None:
+    rule = Rule(mended)
+    leader, identity = await rule.established()
+    others = [process for process in mended.stage.webhooks if process is not leader]
+    await rule.kill_for_an_hour(leader, *others)
+    await leader.start()
+    assert await rule.successor(identity) is leader
+
+
+async def test_the_first_pod_that_restarted_webhooks_admit_gets_its_gate(mended: Installation) -> None:
+    tenant, webhooks = await mended.namespace(GATED), mended.stage.webhooks
+    await asyncio.gather(*(process.kill() for process in webhooks))
+    starting = asyncio.gather(*(process.start() for process in webhooks))
+
+    async def admitted() -> dict[str, Any] | None:
+        try:
+            return await mended.create(tenant, mended.manifest(), dryRun="All")
+        except ApiError:
+            return None
+
+    pod = await until(admitted)
+    await starting
+    assert pod["spec"]["schedulingGates"] == [{"name": names.WARM_NODE_GATE}]

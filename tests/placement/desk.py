@@ -57,6 +57,7 @@ class Leader:
 
     def __init__(self) -> None:
         self.leading = True
+        self.observers: list[Callable[[], None]] = []
 
 
 class Gates(GateKeeper):

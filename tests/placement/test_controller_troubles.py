@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from model.errors import ApiError, Conflict, ConnectionFailed
+from placement import controller
 from placement import judge as subject
 from placement.decision import decide
 from placement.inputs import GatedPod
@@ -215,6 +216,21 @@ async def test_a_replica_that_does_not_lead_writes_nothing_and_begins_when_it_do
         await desk.until(lambda: counted("stoker_leading") == 0)
         assert desk.gates.calls == []
         desk.leader.leading = True
+        assert (await desk.opened()).status.nominated_node_name == "warm"
+
+
+async def test_a_new_leader_looks_at_once_whenever_it_would_have_looked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "LONGEST_PAUSE_WALL_SECONDS", 3_600.0)
+    desk.leader.leading = False
+    desk.node("warm")
+    desk.pod()
+    async with desk.at_work():
+        await desk.until(lambda: counted("stoker_leading") == 0)
+        desk.leader.leading = True
+        for tell in desk.leader.observers:
+            tell()
         assert (await desk.opened()).status.nominated_node_name == "warm"
 
 

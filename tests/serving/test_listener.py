@@ -8,12 +8,14 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from serving import connections, reading
+from serving.addresses import Address
 from serving.apps import App
 from serving.listener import Listener
 from serving.messages import TEXT, Answer, Request
@@ -90,6 +92,13 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 async def test_port_zero_becomes_the_real_port() -> None:
     async with serving() as server:
         assert server.listener.address.port > 0
+
+
+async def test_a_name_to_listen_on_becomes_the_address_that_was_taken() -> None:
+    listener = Listener(App("test"), Address("localhost", 0))
+    await listener.start()
+    assert ip_address(listener.address.host).is_loopback
+    await listener.drain(1.0)
 
 
 async def test_a_connection_is_kept_for_the_next_request() -> None:

@@ -19,7 +19,7 @@ async def over(turns: Turns[str]) -> None:
 
 
 async def test_of_many_that_can_go_on_one_does_in_each_turn_of_the_loop() -> None:
-    turns, told = Turns[str](), list[str]()
+    turns, told = Turns[str](clock=lambda: 0.0), list[str]()
     for name in "abc":
         turns.wait(name, partial(told.append, name))
     for _ in range(9):
@@ -30,24 +30,24 @@ async def test_of_many_that_can_go_on_one_does_in_each_turn_of_the_loop() -> Non
     assert all("sockets" in told[one:other] for one, other in pairwise(answers))
 
 
-async def test_as_many_go_on_in_one_turn_as_a_slice_has_time_for() -> None:
+async def test_in_each_turn_as_many_go_on_as_there_is_time_for_in_what_the_rest_took() -> None:
     now, told = [0.0], list[str]()
 
-    def answer(name: str) -> None:
+    def take(name: str, seconds: float) -> None:
         told.append(name)
-        now[0] += 1.0
+        now[0] += seconds
 
-    turns = Turns[str](2.5, clock=lambda: now[0])
+    turns = Turns[str](clock=lambda: now[0])
     for name in "abcdef":
-        turns.wait(name, partial(answer, name))
-    while len(turns):
-        told.append("sockets")
+        turns.wait(name, partial(take, name, 1.0))
+    for seconds in (2.5, 0.1, 1.1):
+        take("sockets", seconds)
         await asyncio.sleep(0)
-    assert told == ["sockets", "a", "b", "c", "sockets", "d", "e", "f"]
+    assert told == ["sockets", "a", "b", "c", "sockets", "d", "sockets", "e", "f"]
 
 
 async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
-    turns, told = Turns[str](), list[str]()
+    turns, told = Turns[str](clock=lambda: 0.0), list[str]()
     for name in "abc":
         turns.wait(name, partial(told.append, name))
     turns.leave("b")
@@ -57,7 +57,7 @@ async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
 
 
 async def test_what_waits_is_known_by_its_size_until_its_turn() -> None:
-    turns, sizes = Turns[str](), list[int]()
+    turns, sizes = Turns[str](clock=lambda: 0.0), list[int]()
     for number, name in enumerate("abcd"):
         turns.wait(name, lambda: sizes.append(turns.size_bytes), 10**number)
     assert turns.size_bytes == 1_111
@@ -67,7 +67,7 @@ async def test_what_waits_is_known_by_its_size_until_its_turn() -> None:
 
 
 async def test_one_whose_turn_fails_ends_no_other_ones_wait(caplog: pytest.LogCaptureFixture) -> None:
-    turns, told = Turns[str](), list[str]()
+    turns, told = Turns[str](clock=lambda: 0.0), list[str]()
     turns.wait("a", partial(told.remove, "what was never told"))
     turns.wait("b", partial(told.append, "b"))
     await over(turns)

@@ -10,10 +10,11 @@ import pytest
 from cluster import wire
 from cluster.tenancy import Tenancy
 from model import names
+from model.profiles import TenantProfile
 from tests.builders import pod, profile, review
 from tests.cluster.objects import decoded
 from tests.webhook.patching import apply_patch
-from webhook.attendance import attended
+from webhook.attendance import attended, leases_behind
 from webhook.decision import Admission
 from webhook.patch import encode_patch
 from webhook.review import decode_review
@@ -89,6 +90,22 @@ async def test_pods_that_would_get_no_gate_anyway_are_told_nothing(manifest: dic
 def test_a_profile_without_anything_of_ours_needs_no_lease() -> None:
     other = profile(schedulingGates=[OTHERS], schedulerName="volcano")
     assert attended(other, lambda _: False) == (other, ())
+
+
+@pytest.mark.parametrize(
+    ("profiles", "leases"),
+    [
+        ([], set()),
+        ([profile(schedulingGates=[OTHERS], schedulerName="volcano")], set()),
+        ([profile(schedulingGates=[OTHERS, names.WARM_NODE_GATE])], {names.CONTROLLERS_LEASE}),
+        ([profile(schedulingGates=[], schedulerName=names.SCHEDULER)], {names.SCHEDULER}),
+        ([profile(schedulingGates=[]), GATED], set(BOTH)),
+    ],
+)
+def test_only_the_leases_behind_what_profiles_name_are_waited_for(
+    profiles: list[TenantProfile], leases: set[str]
+) -> None:
+    assert leases_behind(profiles) == leases
 
 
 def test_warnings_are_short_enough_for_the_api() -> None:

@@ -1,0 +1,56 @@
+"""Placement in a process of `stoker serve`: its parts, and when it may begin and has to end."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from cluster.client import ApiClient
+from cluster.events import EventRecorder
+from cluster.holders import reached_at
+from cluster.leases import Leadership, LeaseName
+from cluster.snapshot import Snapshot
+from model import names
+from placement.controller import PlacementController
+from placement.gates import GateKeeper
+from serving.addresses import Address
+
+Background = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+"""Lets work go on while the process lives."""
+
+
+class Placing:
+    """The controllers of one replica."""
+
+    def __init__(self, client: ApiClient, snapshot: Snapshot, background: Background) -> None:
+        self._client = client
+        self._snapshot = snapshot
+        self._background = background
+        self._leadership: Leadership | None = None
+        self._placement: asyncio.Task[None] | None = None
+
+    async def begin(self, listens: Address) -> None:
+        """Run for the Lease. This address is listened on already: whoever connects there in vain takes us for dead."""
+        client, snapshot = self._client, self._snapshot
+        reached = await reached_at(listens.host, listens.port, client.server)
+        lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
+        leadership = self._leadership = Leadership(
+            client, lease, identity=platform.node(), address=reached, troubles=snapshot.troubles
+        )
+        leadership.observers.append(lambda: snapshot.tenancy.leases.renewed_here(lease.name))
+        recorder = EventRecorder(client, "stoker-placement", is_busy=lambda: controller.is_writing)
+        gates = GateKeeper(client, snapshot.waiting.seen)
+        controller = PlacementController(snapshot, gates, leadership, recorder.emit)
+        self._background(recorder.run(), "events of placement")
+        self._background(leadership.run(), "leadership")
+        self._placement = self._background(controller.run(), "placement")
+
+    async def end(self) -> None:
+        """What is being written is finished before the next leader may begin, and we listen until then."""
+        if self._placement is not None:
+            self._placement.cancel()
+            await asyncio.gather(self._placement, return_exceptions=True)
+        if self._leadership is not None:
+            await self._leadership.resign()
