@@ -107,7 +107,7 @@ class ServingProcess:
         placing = self._placing() if self._options.places else None
         self._background(watch_time(), "time")
         app = build_app(checks, Exposition() if self._options.metrics else None)
-        health = Listener("metrics", app, self._options.listens.metrics)
+        health = Listener(app, self._options.listens.metrics)
         listeners = self._listeners(tls)
         await health.start()
         try:
@@ -184,7 +184,7 @@ class ServingProcess:
         listeners = []
         for role, address in self._options.listens.roles.items():
             context = None if tls is None else self._context(role, tls, address)
-            listeners.append(Listener(role.value, apps[role](), address, ssl_context=context))
+            listeners.append(Listener(apps[role](), address, ssl_context=context))
         return listeners
 
     def _context(self, role: Role, tls: ServingTls, address: Address) -> ssl.SSLContext:

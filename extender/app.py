@@ -11,22 +11,19 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from aiohttp import web
-
 from cluster import wire
 from extender import metrics
 from extender.asked import AskedLists, AskedNodes
 from extender.protocol import decode_args, decode_names, encode_filter_result
 from extender.scheduling import Scheduling
 from model.errors import InvalidRequest
-from serving.answers import answering
-from serving.connections import take_up
-from serving.requests import read_json
-from serving.turns import Turns
+from serving.answers import refuse
+from serving.apps import App, Crowd
+from serving.messages import Answer, Request
 
 log = logging.getLogger(__name__)
 
-JSON: Final = "application/json"
+LISTENER: Final = "extender"
 
 LATE_SECONDS: Final = 0.3
 """A request whose turn comes later than this is answered without a forecast. The shipped configuration of the scheduler
@@ -34,60 +31,52 @@ waits half a second (`httpTimeout`), kube-scheduler's own default is 5 s."""
 
 OVERDUE_SECONDS: Final = 3.0
 """Beyond this there are more requests than even neutral answers can be given to. What is refused costs a tenth of an
-answer, so the queue ends; the scheduler, which has us as ignorable, goes on without us. Looked at before the body is
-read, and once more when the request's turn has come."""
+answer, so the queue ends; the scheduler, which has us as ignorable, goes on without us."""
 
-WAITING_BYTES: Final = 128 * 1024 * 1024
-"""Bodies that wait for their turn together, an eighth of the memory that the Deployment allows: 1,700 of the usual
+MOST_WAITING: Final = 4_096
+MOST_WAITING_BYTES: Final = 128 * 1024 * 1024
+"""Requests that wait for their turn together, an eighth of the memory that the Deployment allows: 1,700 of the usual
 75 kB. What comes beyond them is refused unread. `serving.budget` bounds a few large ones: of each of these it counts
 next to nothing, and 4,096 connections would hold 300 MB of them."""
 
 T = TypeVar("T")
 
 
-def build_app(scheduling: Scheduling, *, waited: Callable[[web.BaseRequest], float] = take_up) -> web.Application:
+def build_app(scheduling: Scheduling, *, waited: Callable[[Request], float] = Request.waited) -> App:
     """`waited` tells for how many seconds a request has been in hand."""
-    lists, turns = AskedLists(decode_names), Turns()
-    waiting_bytes = 0
+    lists = AskedLists(decode_names)
 
-    def refuse_if(*, overloaded: bool) -> None:
-        if overloaded:
-            raise InvalidRequest("there are more requests than can be answered", status=503, reason="overload")
-
-    async def read_in_turn(request: web.Request) -> bytes:
-        nonlocal waiting_bytes
-        refuse_if(overloaded=waited(request) > OVERDUE_SECONDS or waiting_bytes > WAITING_BYTES)
-        body = await read_json(request)
-        waiting_bytes += len(body)
-        try:
-            await turns.mine()
-        finally:
-            waiting_bytes -= len(body)
-        refuse_if(overloaded=waited(request) > OVERDUE_SECONDS)
-        return body
-
-    async def read(request: web.Request) -> tuple[wire.Pod, AskedNodes]:
-        pod, raw = decode_args(await read_in_turn(request))
+    def read(request: Request) -> tuple[wire.Pod, AskedNodes]:
+        if waited(request) > OVERDUE_SECONDS:
+            raise _overloaded()
+        pod, raw = decode_args(request.body)
         return pod, lists.get(raw)
 
-    async def filter_nodes(request: web.Request) -> web.Response:
-        pod, asked = await read(request)
+    def filter_nodes(request: Request) -> Answer:
+        pod, asked = read(request)
         refused: dict[str, str] = {}
         if not _is_late("filter", waited(request)):
             refused = _guarded("filter", lambda: scheduling.filter(pod, asked), refused)
-        return web.Response(body=encode_filter_result(asked.raw, asked.names, refused), content_type=JSON)
+        return Answer(body=encode_filter_result(asked.raw, asked.names, refused))
 
-    async def prioritize_nodes(request: web.Request) -> web.Response:
-        pod, asked = await read(request)
+    def prioritize_nodes(request: Request) -> Answer:
+        pod, asked = read(request)
         body = None
         if not _is_late("prioritize", waited(request)):
             body = _guarded("prioritize", lambda: scheduling.prioritize(pod, asked), None)
-        return web.Response(body=body or asked.neutral(), content_type=JSON)
+        return Answer(body=body or asked.neutral())
 
-    app = web.Application(middlewares=[answering("extender")])
-    app.router.add_post("/filter", filter_nodes)
-    app.router.add_post("/prioritize", prioritize_nodes)
+    def shed(request: Request) -> Answer:
+        return refuse(LISTENER, request, _overloaded())
+
+    app = App(LISTENER, crowd=Crowd(MOST_WAITING, MOST_WAITING_BYTES, shed))
+    app.post("/filter", filter_nodes)
+    app.post("/prioritize", prioritize_nodes)
     return app
+
+
+def _overloaded() -> InvalidRequest:
+    return InvalidRequest("there are more requests than can be answered", status=503, reason="overload")
 
 
 def _is_late(verb: str, seconds: float) -> bool:

@@ -1,17 +1,20 @@
-"""One client's connection, with the deadline that aiohttp lacks: the head of a request must arrive in time."""
+"""The connections of a listener: each answers its requests in their order, and ends when its client is too slow."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from math import inf
 from time import monotonic
-from typing import Final
+from typing import Final, cast
 
-from aiohttp import web
-
-from model.errors import InvalidRequest
 from serving import metrics
-from serving.answers import fail, observe, refuse
-from serving.shedding import SHED_STATUS, Shedding, missing_bytes
+from serving.answers import observe
+from serving.apps import App
+from serving.budget import BODIES
+from serving.messages import Answer, Request, encode
+from serving.reading import Reader
 
 KEEP_ALIVE_SECONDS: Final = 120.0
 """Longer than the 90 s for which the API server and the scheduler keep idle connections: they close first."""
@@ -27,6 +30,10 @@ they have under way: tens, and some thousands where more reviews come than can b
 LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that was refused is read and thrown away, so that the client gets to its answer."""
 
+LOOK_SECONDS: Final = 0.25
+"""Between two looks at the deadlines of all connections: one timer for all of them, and none to be set for each
+request."""
+
 
 class Connections:
     """The connections of one listener, those in their TLS handshake as well."""
@@ -34,11 +41,10 @@ class Connections:
     def __init__(self, listener: str, *, head_deadline_seconds: float, most: int = MAX_CONNECTIONS) -> None:
         self.listener = listener
         self.head_deadline_seconds = head_deadline_seconds
-        self.shedding: Shedding | None = None
-        """None where nothing is shed."""
+        self.is_draining = False
+        """Whether each connection ends with its next answer."""
 
         self._most = most
-        self._waiting: set[Connection] = set()
         self._open: set[Connection] = set()
         self._none_left = asyncio.Event()
         self._none_left.set()
@@ -51,18 +57,6 @@ class Connections:
         """Whether there are as many as there may be: another one costs one."""
         return len(self._open) >= self._most
 
-    @property
-    def sheds(self) -> bool:
-        return self.shedding is not None and len(self._waiting) >= self.shedding.most_waiting
-
-    def waits(self, connection: Connection) -> None:
-        """A request's head is here, and its turn has yet to come."""
-        if self.shedding is not None:
-            self._waiting.add(connection)
-
-    def waits_no_more(self, connection: Connection) -> None:
-        self._waiting.discard(connection)
-
     def count_refusal(self) -> None:
         metrics.CONNECTIONS_REFUSED.labels(self.listener).inc()
 
@@ -72,179 +66,175 @@ class Connections:
 
     def remove(self, connection: Connection) -> None:
         self._open.discard(connection)
-        self._waiting.discard(connection)
         if not self._open:
             self._none_left.set()
+
+    async def watch_deadlines(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = monotonic()
+            for connection in tuple(self._open):
+                connection.look(now)
 
     def close_idle(self) -> None:
         for connection in tuple(self._open):
             if connection.is_idle:
-                connection.force_close()
+                connection.close()
+
+    def abort(self) -> None:
+        """All that are left."""
+        for connection in tuple(self._open):
+            connection.abort()
 
     async def wait_until_none(self) -> None:
         await self._none_left.wait()
 
 
-class Connection(web.RequestHandler):
-    """aiohttp's protocol, with a timer from a request's first byte (or the connection's start) to its whole head, and
-    with one while the client does not read its answer. What is to be shed never gets to aiohttp.
-    """
+class Connection(asyncio.Protocol):
+    """One client's connection."""
 
-    __slots__ = ("_connections", "_head_timer", "_send_timer", "_shed_handle", "_unread_bytes", "head_at")
+    __slots__ = (
+        "_app", "_awaiting", "_connections", "_current", "_idle_until", "_is_deaf", "_leaving_until", "_loop",
+        "_queue", "_reader", "_sending_until", "transport",
+    )  # fmt: skip
 
-    def __init__(self, server: web.Server, connections: Connections, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(
-            server,
-            loop=loop,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            lingering_time=LINGER_SECONDS,
-            access_log=None,  # type: ignore[arg-type]  # None is how aiohttp is told to write none
-            auto_decompress=False,
-        )
+    def __init__(self, app: App, connections: Connections) -> None:
+        self.transport: asyncio.Transport | None = None
+        """None before its handshake is over."""
+
+        self._app = app
         self._connections = connections
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._send_timer: asyncio.TimerHandle | None = None
-        self._shed_handle: asyncio.Handle | None = None
-        self._unread_bytes = 0
-        """What is to come of a request that is shed."""
-
-        self.head_at = 0.0
-        """When the last request's head was whole, on the monotonic clock."""
+        self._loop = asyncio.get_running_loop()
+        self._reader: Reader | None = None
+        self._queue: deque[Request] = deque()
+        self._current: Request | None = None
+        self._awaiting: asyncio.Task[None] | None = None
+        self._is_deaf = False
+        self._idle_until = self._leaving_until = self._sending_until = inf
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request: nothing is being received in full, handled or answered."""
-        return self._waiter is not None and not self._waiter.done() and self._head_timer is None
+        """Whether it was answered, and waits for another request."""
+        return self._idle_until < inf and self._reader is not None and not self._reader.has_begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._start_head_timer()
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        remote = str(peer[0]) if peer else ""
+        head_seconds = self._connections.head_deadline_seconds
+        self._reader = Reader(self._app, remote, head_seconds, self._deliver, self._send_interim)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_head_timer()
-        self._stop_send_timer()
+        del exc
+        self.transport = None
         self._connections.remove(self)
-        super().connection_lost(exc)
-
-    def take_up(self) -> float:
-        """The turn of the last request has come; how long ago its head was whole."""
-        self._connections.waits_no_more(self)
-        return monotonic() - self.head_at
+        self._app.turns.leave(self)
+        if self._awaiting is not None:
+            self._awaiting.cancel()
+        if self._reader is not None:
+            self._reader.close()
+        for request in (*self._queue, *([self._current] if self._current else [])):
+            BODIES.release(request)
+        self._queue.clear()
+        self._current = None
 
     def data_received(self, data: bytes) -> None:
-        if self._shed_handle is not None:  # it does not wait for the answer before it goes on
-            self._shed_handle.cancel()
-            self._tell_shed()
-        if self._unread_bytes:
-            self._skip(data)
-        elif not (self._connections.sheds and self.is_idle and self._shed(data)):
-            self._receive(data)
-
-    def _receive(self, data: bytes) -> None:
-        heads = self._request_count
-        super().data_received(data)
-        if self._request_count != heads:
-            self._stop_head_timer()
-            self.head_at = monotonic()
-            self._connections.waits(self)
-        elif self.is_idle:
-            self._start_head_timer()
+        if self._reader is None or self._leaving_until < inf:
+            return
+        self._reader.feed(data)
+        if self._queue and not self._is_deaf and self.transport is not None:
+            self._is_deaf = True  # it does not wait for answers, and is heard again when it has them
+            self.transport.pause_reading()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
-        self._send_timer = self._loop.call_later(SEND_DEADLINE_SECONDS, self.abort)
+        self._sending_until = monotonic() + SEND_DEADLINE_SECONDS
 
     def resume_writing(self) -> None:
-        self._stop_send_timer()
-        super().resume_writing()
+        self._sending_until = inf
+        self._begin_next()
+
+    def look(self, now: float) -> None:
+        """Whether the client has kept its deadlines."""
+        reader = self._reader
+        if reader is None:
+            return
+        if now >= self._sending_until:
+            self.abort()
+        elif now >= self._leaving_until or (now >= self._idle_until and self.is_idle):
+            self.close()
+        elif now >= reader.deadline:
+            reader.give_up()
+            if not reader.has_ended:
+                self.abort()
+
+    def close(self) -> None:
+        """When what was written is sent."""
+        if self.transport is not None:
+            self.transport.close()
 
     def abort(self) -> None:
-        """End at once; what the client has not taken yet is thrown away."""
-        transport = self.transport
-        self.force_close()
-        if transport is not None:
-            transport.abort()
+        """At once; what the client has not taken yet is thrown away."""
+        if self.transport is not None:
+            self.transport.abort()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What is not HTTP never reaches a handler; it gets a sentence, a log line and a metric all the same.
+    def _send_interim(self, head: bytes) -> None:
+        if self.transport is not None and self._current is None:
+            self.transport.write(head)
 
-        aiohttp's own contract holds: ConnectionError where part of an answer is out already.
-        """
-        if request.writer.output_size > 0:
-            raise ConnectionError("part of an answer was sent before it failed")
-        listener = self._connections.listener
-        if status >= 500:
-            return fail(listener, request, exc)
-        text = (message or str(exc) or "not an HTTP/1.1 request").splitlines()[0].rstrip(":")
-        error = InvalidRequest(f"this is not a request that can be read: {text}", status=status, reason="http")
-        response = refuse(listener, request, error)
-        response.force_close()
-        return response
+    def _deliver(self, request: Request) -> None:
+        self._idle_until = inf
+        self._queue.append(request)
+        self._begin_next()
 
-    def _shed(self, data: bytes) -> bool:
-        """False where this is nothing that can be shed."""
-        shedding = self._connections.shedding
-        missing = missing_bytes(data, shedding.path) if shedding else None
-        if missing is None:
-            return False
-        self._unread_bytes = missing
-        self.head_at = monotonic()
-        if missing:
-            self._start_head_timer()
+    def _begin_next(self) -> None:
+        if self._current is not None or not self._queue or self._sending_until < inf:
+            return
+        self._current = request = self._queue.popleft()
+        if request.answer is not None:
+            # After what else is to be read: clients that ask again at once would keep the loop reading for ever.
+            self._loop.call_soon(self._tell, request, request.answer)
         else:
-            self._tell_shed_soon()
-        return True
+            self._app.turns.wait(self, self._answer, len(request.body))
 
-    def _skip(self, data: bytes) -> None:
-        rest = data[self._unread_bytes :]
-        self._unread_bytes = max(0, self._unread_bytes - len(data))
-        if self._unread_bytes:
+    def _answer(self) -> None:
+        """Its turn has come."""
+        request = self._current
+        if request is None:
             return
-        self._stop_head_timer()
-        self._tell_shed_soon()
-        if rest:
-            self.data_received(rest)
+        answer = self._app.answer(request)
+        if isinstance(answer, Answer):
+            self._tell(request, answer)
+        else:
+            self._awaiting = self._loop.create_task(self._tell_later(request, answer))
 
-    def _tell_shed_soon(self) -> None:
-        """After those that wait: where clients ask again at once, the loop would never come to an end of reading."""
-        self._shed_handle = self._loop.call_soon(self._tell_shed)
+    async def _tell_later(self, request: Request, answer: Awaitable[Answer]) -> None:
+        told = await answer
+        self._awaiting = None
+        self._tell(request, told)
 
-    def _tell_shed(self) -> None:
-        self._shed_handle = None
-        shedding = self._connections.shedding
-        if shedding is None or self.transport is None:
-            self.force_close()
+    def _tell(self, request: Request, answer: Answer) -> None:
+        transport, reader = self.transport, self._reader
+        if transport is None or reader is None or request is not self._current:
             return
-        self.transport.write(shedding.answer)
-        shedding.count()
-        observe(self._connections.listener, shedding.path, SHED_STATUS, monotonic() - self.head_at)
-        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_SECONDS
+        BODIES.release(request)
+        closes = not request.keeps_connection or (self._connections.is_draining and not self._queue)
+        self._current, now = None, monotonic()
+        transport.write(encode(answer, with_body=request.method != "HEAD", closes=closes))
+        observe(self._app.name, self._app.label(request), answer.status, now - request.head_at)
+        if closes:
+            self._leave(now)
+        elif self._queue:
+            self._begin_next()
+        else:
+            self._idle_until = now + KEEP_ALIVE_SECONDS
+            if self._is_deaf:
+                self._is_deaf = False
+                transport.resume_reading()
 
-    def _start_head_timer(self) -> None:
-        self._head_timer = self._loop.call_later(self._connections.head_deadline_seconds, self._give_up_on_head)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _stop_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
-
-    def _give_up_on_head(self) -> None:
-        self._head_timer = None
-        self.abort()
-
-
-def take_up(request: web.BaseRequest) -> float:
-    """Begin to answer: the request waits no more. Seconds since its head was whole; 0 where no Listener received it."""
-    connection = request.protocol
-    return connection.take_up() if isinstance(connection, Connection) else 0.0
+    def _leave(self, now: float) -> None:
+        """A client that is still sending would not get to its answer if the connection ended under it."""
+        if self._reader is not None and self._reader.leaves_unread:
+            self._leaving_until = now + LINGER_SECONDS
+        else:
+            self.close()

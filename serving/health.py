@@ -6,41 +6,38 @@ It is served over plain HTTP, so that no probe needs a certificate.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from serving.answers import answering
+from serving.apps import App
 from serving.exposition import Exposition
+from serving.messages import TEXT, Answer, Request
+
+LISTENER: Final = "metrics"
+OK: Final = Answer(body=b"ok\n", content_type=TEXT)
 
 
-def build_app(checks: Mapping[str, Callable[[], str | None]], exposition: Exposition | None = None) -> web.Application:
+def build_app(checks: Mapping[str, Callable[[], str | None]], exposition: Exposition | None = None) -> App:
     """`checks` are what readiness means here, by name: each returns None, or why it does not hold.
 
     Without an `exposition` there is no /metrics.
     """
 
-    async def readyz(_: web.Request) -> web.Response:
-        failing = [f"{name}: {reason}\n" for name, check in checks.items() if (reason := check()) is not None]
-        if failing:
-            return web.Response(status=503, text="".join(failing))
-        return web.Response(text="ok\n")
+    def healthz(_: Request) -> Answer:
+        return OK
 
-    app = web.Application(middlewares=[answering("metrics")])
+    def readyz(_: Request) -> Answer:
+        failing = [f"{name}: {reason}\n" for name, check in checks.items() if (reason := check()) is not None]
+        return Answer(503, "".join(failing).encode(), TEXT) if failing else OK
+
+    app = App(LISTENER)
     if exposition is not None:
-        app.router.add_get("/metrics", _metrics(exposition))
-    app.router.add_get("/healthz", _healthz)
-    app.router.add_get("/readyz", readyz)
+        app.get("/metrics", lambda _: _metrics(exposition))
+    app.get("/healthz", healthz)
+    app.get("/readyz", readyz)
     return app
 
 
-def _metrics(exposition: Exposition) -> Handler:
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=await exposition.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return metrics
-
-
-async def _healthz(_: web.Request) -> web.Response:
-    return web.Response(text="ok\n")
+async def _metrics(exposition: Exposition) -> Answer:
+    return Answer(body=await exposition.text(), content_type=CONTENT_TYPE_LATEST)

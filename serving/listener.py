@@ -1,20 +1,15 @@
-"""A listener: one aiohttp application on one address, with deadlines, and with an end that loses no request."""
+"""A listener: one application on one address, with deadlines, and with an end that loses no request."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import ssl
-from typing import Final
-
-from aiohttp import web
 
 from serving.acceptor import Acceptor
 from serving.addresses import Address
-from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections, take_up
-from serving.shedding import SHEDDING
-
-_CLEANUP_SECONDS: Final = 0.5
+from serving.apps import App
+from serving.connections import HEAD_DEADLINE_SECONDS, MAX_CONNECTIONS, Connection, Connections
 
 _log = logging.getLogger(__name__)
 
@@ -24,39 +19,31 @@ class Listener:
 
     def __init__(
         self,
-        name: str,
-        app: web.Application,
+        app: App,
         address: Address,
         *,
         ssl_context: ssl.SSLContext | None = None,
         head_deadline_seconds: float = HEAD_DEADLINE_SECONDS,
         most_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        self.name = name
+        self.name = app.name
         self.address = address
         """Where it listens; after `start` with the host's address and the port that were really taken."""
+        self._app = app
         self._ssl_context = ssl_context
-        self._draining = False
-        self._connections = Connections(name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
-        self._connections.shedding = app.get(SHEDDING)
-        self._runner = web.AppRunner(app, shutdown_timeout=_CLEANUP_SECONDS)
+        self._connections = Connections(app.name, head_deadline_seconds=head_deadline_seconds, most=most_connections)
         self._acceptor: Acceptor | None = None
-        app.on_response_prepare.append(self._answered)
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when requests are accepted; raises InvalidInput where the address cannot be had."""
-        loop = asyncio.get_running_loop()
-        await self._runner.setup()
-        server = self._runner.server
-        if server is None:
-            raise RuntimeError(f"aiohttp set up no server for listener {self.name}")
         socket = self.address.bind()
         host, port, *_ = socket.getsockname()
         self.address = Address(self.address.host and host, port)
-        self._acceptor = Acceptor(
-            socket, self._connections, lambda: Connection(server, self._connections, loop), self._ssl_context
-        )
+        connections = self._connections
+        self._acceptor = Acceptor(socket, connections, lambda: Connection(self._app, connections), self._ssl_context)
         self._acceptor.start()
+        self._watching = asyncio.create_task(connections.watch_deadlines(), name=f"deadlines of {self.name}")
         fields = {"listener": self.name, "address": self.address, "tls": self._ssl_context is not None}
         _log.info("listening", extra={"fields": fields})
 
@@ -67,28 +54,25 @@ class Listener:
         on for `linger_seconds` before that, but that each answer ends its connection: a client may be sending on one
         that looks idle from here, and opens new ones while others have yet to learn that this endpoint goes.
         """
-        self._draining = True
+        connections = self._connections
+        connections.is_draining = True
         if linger_seconds:
             await asyncio.sleep(linger_seconds)
         if self._acceptor is not None:
             self._acceptor.close()
         await asyncio.sleep(0)  # one turn of the loop: a request whose bytes are here already is not idle
-        self._connections.close_idle()
+        connections.close_idle()
         try:
             async with asyncio.timeout(seconds):
-                await self._connections.wait_until_none()
+                await connections.wait_until_none()
         except TimeoutError:
             _log.warning(
                 "requests cut off at the end of the drain",
-                extra={"fields": {"listener": self.name, "connections": len(self._connections)}},
+                extra={"fields": {"listener": self.name, "connections": len(connections)}},
             )
         if self._acceptor is not None:
             await self._acceptor.abort()
-        await self._runner.cleanup()
-
-    async def _answered(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Whoever is answered waits no more, also where nobody took it up; and a connection ends with the listener."""
-        take_up(request)
-        if self._draining:
-            response.force_close()
-            response.headers["Connection"] = "close"  # aiohttp has written its own headers by now
+        connections.abort()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)

@@ -3,19 +3,68 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
 
 
-class Turns:
-    """First come, first served, `at_once` in each turn of the event loop.
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    begin: Callable[[], None]
+    size_bytes: int
 
-    Left to itself the loop runs all handlers that can go on before it reads again. Where each computes for
-    milliseconds, requests, and connections even more, wait unread, and nobody knows for how long.
+
+class Turns(Generic[K]):
+    """First come, first served: in each turn of the event loop one, and more for as long as the rest of it took.
+
+    Left to itself the loop runs all handlers that can go on before it reads again. Where they compute for long,
+    requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that has come
+    between any two of them, hardly any would be answered under a storm. So each gets half of the time.
     """
 
-    def __init__(self, at_once: int = 1) -> None:
-        self._slots = asyncio.Semaphore(at_once)
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._since = 0.0
+        """When the rest of the loop's turn began."""
+        self._waiting: OrderedDict[K, _Waiting] = OrderedDict()
+        self._is_due = False
+        self.size_bytes = 0
+        """Of what waits, together."""
 
-    async def mine(self) -> None:
-        """Wait for one's turn, which lasts until one awaits something or is done."""
-        await self._slots.acquire()
-        asyncio.get_running_loop().call_soon(self._slots.release)
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(self, who: K, begin: Callable[[], None], size_bytes: int = 0) -> None:
+        """`begin` is called when its turn has come, unless it leaves before."""
+        self._waiting[who] = _Waiting(begin, size_bytes)
+        self.size_bytes += size_bytes
+        if not self._is_due:
+            self._is_due, self._since = True, self._clock()
+            asyncio.get_running_loop().call_soon(self._take)
+
+    def leave(self, who: K) -> None:
+        """It may not be waiting."""
+        left = self._waiting.pop(who, None)
+        if left is not None:
+            self.size_bytes -= left.size_bytes
+
+    def _take(self) -> None:
+        now = self._clock()
+        ends = now + now - self._since
+        try:
+            while self._waiting:
+                _, next_one = self._waiting.popitem(last=False)
+                self.size_bytes -= next_one.size_bytes
+                next_one.begin()
+                now = self._clock()
+                if now >= ends:
+                    break
+        finally:
+            self._since = now
+            self._is_due = bool(self._waiting)
+            if self._is_due:
+                asyncio.get_running_loop().call_soon(self._take)

@@ -14,7 +14,7 @@ from webhook.attendance import attended
 from webhook.mutations import mutate, wrong_runtime_class
 from webhook.pods import Pod
 from webhook.review import AdmissionRequest
-from webhook.tenancy import Membership, Tenancy, await_profile
+from webhook.tenancy import Membership, Tenancy, await_profile, look_up
 from webhook.verdict import Refusal, Verdict
 
 UnknownProfile = Literal["refuse", "admit"]
@@ -32,7 +32,8 @@ class Admission:
     lag_budget_seconds: float = LAG_BUDGET_SECONDS
     clock: Callable[[], float] = time.monotonic
 
-    async def judge(self, request: AdmissionRequest) -> Verdict:
+    def judge_known(self, request: AdmissionRequest) -> Verdict | None:
+        """None where the namespace's profile is not known, and may be in a moment."""
         pod = request.object
         if not request.is_creation:
             return Verdict.passing()
@@ -44,12 +45,23 @@ class Admission:
         if why_not is not None:
             message = f"Stoker is not ready to admit tenants' pods: {why_not}; try again"
             return Verdict.refusing(Refusal.unavailable("not_ready", message))
+        profile = look_up(self.tenancy, request.namespace).profile
+        return None if profile is None else self._apply(pod, profile)
+
+    async def judge(self, request: AdmissionRequest) -> Verdict:
+        """Once the profile is known, or has been waited for."""
+        known = self.judge_known(request)
+        if known is not None or request.object is None:
+            return known or Verdict.passing()
         membership = await await_profile(
             self.tenancy, request.namespace, budget_seconds=self.lag_budget_seconds, clock=self.clock
         )
         if membership.profile is None:
             return self._without_profile(request.namespace, membership)
-        profile, unattended = attended(membership.profile, self.tenancy.is_attended)
+        return self._apply(request.object, membership.profile)
+
+    def _apply(self, pod: Pod, profile: TenantProfile) -> Verdict:
+        profile, unattended = attended(profile, self.tenancy.is_attended)
         return apply_profile(pod, profile, unattended)
 
     def _without_profile(self, namespace: str, membership: Membership) -> Verdict:

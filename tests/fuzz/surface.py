@@ -23,7 +23,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import schemathesis
-from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -32,6 +31,7 @@ from schemathesis.schemas import APIOperation
 
 from extender.app import build_app as extender_app
 from serving.addresses import Address
+from serving.apps import App
 from serving.exposition import Exposition
 from serving.health import build_app as metrics_app
 from serving.listener import Listener
@@ -65,22 +65,22 @@ MEDIA_TYPES: Final = ("application/json", "Application/JSON; charset=utf-8", "te
 Took = Callable[[float, bytes], None]
 
 
-def apps() -> dict[str, web.Application]:
-    """The applications by their listener, as `stoker serve` builds them, over a small world."""
+def apps() -> list[App]:
+    """The applications as `stoker serve` builds them, over a small world."""
     world = World()
     world.add("warm")
     namespaces = {"tenant-a": "kata-agents", "peers": "peer-agents", "ghosts": "ghost", "free": None}
-    return {
-        "webhook": webhook_app(Tenants(namespaces, *PROFILES)),
-        "extender": extender_app(world.scheduling),
-        "metrics": metrics_app({"cluster": lambda: None}, Exposition(pause_seconds=0.0)),
-    }
+    return [
+        webhook_app(Tenants(namespaces, *PROFILES)),
+        extender_app(world.scheduling),
+        metrics_app({"cluster": lambda: None}, Exposition(pause_seconds=0.0)),
+    ]
 
 
 @contextmanager
 def served() -> Iterator[Mapping[str, str]]:
     """The listeners on loopback, in a thread of their own: their URLs by name."""
-    listeners = [Listener(name, app, Address("127.0.0.1", 0)) for name, app in apps().items()]
+    listeners = [Listener(app, Address("127.0.0.1", 0)) for app in apps()]
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

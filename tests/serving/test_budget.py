@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from model.errors import InvalidRequest
-from serving import requests
-from serving.answers import answering
+from serving.apps import App
 from serving.budget import FREE_BYTES, BodyBudget
-from serving.requests import read_json
+from serving.messages import Answer, Request
+from tests.serving.client import client_of
 
 
-def request() -> web.Request:
-    return make_mocked_request("POST", "/")
+def request() -> Request:
+    return Request("POST", "/", "127.0.0.1", 0.0)
 
 
 def test_what_a_connection_may_hold_anyway_is_not_counted() -> None:
@@ -46,19 +44,18 @@ def test_what_is_too_much_for_all_is_refused_and_what_is_over_makes_room() -> No
 
 async def test_a_listener_counts_what_it_reads_and_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = BodyBudget(limit_bytes=1_000_000)
-    monkeypatch.setattr(requests, "BODIES", budget)
-    monkeypatch.setattr("serving.answers.BODIES", budget)
+    monkeypatch.setattr("serving.reading.BODIES", budget)
+    monkeypatch.setattr("serving.connections.BODIES", budget)
     held: list[int] = []
 
-    async def handle(request: web.Request) -> web.Response:
-        await read_json(request)
+    def handle(_: Request) -> Answer:
         held.append(budget.held_bytes)
-        return web.Response()
+        return Answer()
 
-    app = web.Application(middlewares=[answering("test")])
-    app.router.add_post("/", handle)
+    app = App("test")
+    app.post("/", handle)
     headers = {"Content-Type": "application/json"}
-    async with TestClient(TestServer(app)) as client:
+    async with client_of(app) as client:
         fits = await client.post("/", data=io.BytesIO(b"x" * 1_000_000), headers=headers)
         too_much = await client.post("/", data=io.BytesIO(b"x" * 2_000_000), headers=headers)
     assert (fits.status, too_much.status) == (200, 503)

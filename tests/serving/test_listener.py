@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
-from aiohttp import web
 from prometheus_client import REGISTRY
 
-from serving import connections
+from serving import connections, reading
 from serving.addresses import Address
-from serving.answers import answering
+from serving.apps import App
 from serving.listener import Listener
-from serving.requests import read_json
+from serving.messages import TEXT, Answer, Request
+from tests.serving.client import LOOPBACK
 
-LOOPBACK = Address("127.0.0.1", 0)
 GET = b"GET / HTTP/1.1\r\nHost: stoker\r\n\r\n"
 
 
-class Server:
-    """A listener whose one handler tells when it began, reads a body, and waits until it may end."""
+BEGUN = b"POST / HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+"""A request but for its last byte."""
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | None = None, head_deadline_seconds: float = 10.0) -> None:
+
+class Server:
+    """A listener whose handlers tell when they began, and wait until they may end."""
+
+    def __init__(
+        self,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        head_deadline_seconds: float = 10.0,
+        body_deadline_seconds: float = 10.0,
+    ) -> None:
         self.began = asyncio.Event()
-        self.cut_off = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
-        app = web.Application(middlewares=[answering("test")])
-        app.router.add_get("/", self._handle)
-        app.router.add_post("/", self._read)
-        app.router.add_get("/endless", self._write)
+        app = App("test", body_deadline_seconds=body_deadline_seconds)
+        app.get("/", self._handle)
+        app.get("/large", lambda _: Answer(body=b"x" * 50_000_000))
+        app.post("/", lambda request: Answer(body=request.body))
         self.listener = Listener(
-            "test",
             app,
             LOOPBACK,
             ssl_context=ssl_context,
@@ -45,35 +53,29 @@ class Server:
             most_connections=3,
         )
 
-    async def _handle(self, _: web.Request) -> web.Response:
+    async def _handle(self, _: Request) -> Answer:
         self.began.set()
         await self.may_end.wait()
-        return web.Response(text="done\n")
-
-    async def _read(self, request: web.Request) -> web.Response:
-        self.began.set()
-        return web.Response(body=await read_json(request))
-
-    async def _write(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        try:
-            while True:
-                await response.write(b"x" * 1_000_000)
-        finally:
-            self.cut_off.set()
+        return Answer(body=b"done\n", content_type=TEXT)
 
     async def connect(self, context: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = self.listener.address
         hostname = "localhost" if context else None
         return await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=hostname)
 
+    async def send_alone(self, writer: asyncio.StreamWriter, part: bytes) -> None:
+        """It is read before anything else comes: who was answered since then was read later."""
+        writer.write(part)
+        await writer.drain()
+        reader, other = await self.connect()
+        other.write(GET)
+        await read_answer(reader)
+        other.close()
+
 
 @asynccontextmanager
-async def serving(
-    *, ssl_context: ssl.SSLContext | None = None, head_deadline_seconds: float = 10.0
-) -> AsyncIterator[Server]:
-    server = Server(ssl_context=ssl_context, head_deadline_seconds=head_deadline_seconds)
+async def serving(**options: Any) -> AsyncIterator[Server]:
+    server = Server(**options)
     await server.listener.start()
     yield server
     server.may_end.set()
@@ -93,7 +95,7 @@ async def test_port_zero_becomes_the_real_port() -> None:
 
 
 async def test_a_name_to_listen_on_becomes_the_address_that_was_taken() -> None:
-    listener = Listener("test", web.Application(), Address("localhost", 0))
+    listener = Listener(App("test"), Address("localhost", 0))
     await listener.start()
     assert ip_address(listener.address.host).is_loopback
     await listener.drain(1.0)
@@ -139,8 +141,7 @@ async def test_an_idle_connection_outlives_the_deadline_of_heads() -> None:
 async def test_a_body_may_take_longer_than_the_deadline_of_heads() -> None:
     async with serving(head_deadline_seconds=0.05) as server:
         reader, writer = await server.connect()
-        writer.write(b"POST / HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
-        await server.began.wait()
+        await server.send_alone(writer, BEGUN)
         silent, silent_writer = await server.connect()
         assert await silent.read() == b""
         writer.write(b"}")
@@ -189,8 +190,7 @@ async def test_draining_accepts_no_more_and_finishes_what_is_in_flight() -> None
 async def test_draining_waits_for_a_body_that_is_still_arriving() -> None:
     async with serving() as server:
         reader, writer = await server.connect()
-        writer.write(b"POST / HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{")
-        await server.began.wait()
+        await server.send_alone(writer, BEGUN)
         draining = asyncio.create_task(server.listener.drain(30))
         await asyncio.sleep(0)
         writer.write(b"}")
@@ -270,26 +270,188 @@ async def test_a_client_that_does_not_read_its_answer_loses_its_connection(monke
     monkeypatch.setattr(connections, "SEND_DEADLINE_SECONDS", 0.05)
     async with serving() as server:
         reader, writer = await server.connect()
-        writer.write(GET.replace(b"/", b"/endless", 1))
+        writer.write(GET.replace(b"/", b"/large", 1))
         async with asyncio.timeout(5):
-            await server.cut_off.wait()
-        assert not reader.at_eof()
+            await server.listener.drain(30.0)  # which waits for every connection
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await read_answer(reader)
         writer.close()
 
 
+async def test_an_idle_connection_is_closed_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "KEEP_ALIVE_SECONDS", 0.05)
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET)
+        await read_answer(reader)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_told_so() -> None:
+    async with serving(body_deadline_seconds=0.05) as server:
+        reader, writer = await server.connect()
+        writer.write(BEGUN)
+        head, body = await read_answer(reader)
+        assert head.startswith("HTTP/1.1 408")
+        assert "connection: close" in head.lower()
+        assert body == b"the body did not arrive within 0.05 s; send it whole\n"
+        writer.close()
+
+
+async def test_what_is_left_of_a_refused_body_is_read_before_the_connection_ends() -> None:
+    length = 20_000_000  # more than all buffers between the two take
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(BEGUN.replace(b"Length: 2", b"Length: %d" % length) + b" " * (length - 1))
+        await writer.drain()
+        head, _ = await read_answer(reader)
+        assert head.startswith("HTTP/1.1 413")
+        writer.close()
+
+
+async def test_requests_that_do_not_wait_for_answers_get_them_in_order() -> None:
+    async with serving() as server:
+        server.may_end.clear()
+        reader, writer = await server.connect()
+        writer.write(GET + GET.replace(b"/", b"/nowhere", 1) + BEGUN + b"}" + GET)
+        await server.began.wait()
+        server.may_end.set()
+        answers = [await read_answer(reader) for _ in range(4)]
+        writer.close()
+    assert [head.split()[1] for head, _ in answers] == ["200", "404", "200", "200"]
+    assert [body for _, body in answers][2:] == [b"{}", b"done\n"]
+
+
+async def test_who_sends_on_without_reading_is_not_listened_to() -> None:
+    async with serving() as server:
+        server.may_end.clear()
+        _, writer = await server.connect()
+        writer.write(GET * 1_000_000)  # more than all buffers between the two take
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(writer.drain(), 0.5)
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+async def test_a_request_may_come_in_parts_of_any_size(size: int) -> None:
+    sent = BEGUN + b"}" + GET
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for begin in range(0, len(sent), size):
+            writer.write(sent[begin : begin + size])
+            await asyncio.sleep(0)
+        assert [(await read_answer(reader))[1] for _ in range(2)] == [b"{}", b"done\n"]
+        writer.close()
+
+
+async def test_a_body_may_come_in_chunks() -> None:
+    head = BEGUN.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked").removesuffix(b"{")
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(head + b"1\r\n{\r\n1;more=1\r\n}\r\n0\r\nTrailer: x\r\n\r\n" + GET)
+        assert [(await read_answer(reader))[1] for _ in range(2)] == [b"{}", b"done\n"]
+        writer.close()
+
+
+async def test_who_asks_whether_to_go_on_is_told_to() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(BEGUN.removesuffix(b"\r\n{") + b"Expect: 100-continue\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"{}")
+        assert (await read_answer(reader))[1] == b"{}"
+        writer.close()
+
+
+async def test_head_is_answered_without_a_body() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET.replace(b"GET", b"HEAD") + GET)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert "Content-Length: 5\r\n" in head
+        assert (await read_answer(reader))[1] == b"done\n"
+        writer.close()
+
+
+@pytest.mark.parametrize("field", [b"Connection: close", b"Upgrade: h2c\r\nConnection: Upgrade"])
+async def test_a_connection_ends_with_an_answer_after_which_nothing_can_come(field: bytes) -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET.removesuffix(b"\r\n") + field + b"\r\n\r\n")
+        assert (await read_answer(reader))[1] == b"done\n"
+        if field.startswith(b"Connection"):
+            assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"GET /" + b"x" * 40_000, GET.removesuffix(b"\r\n") + b"X: " + b"y" * 40_000])
+async def test_a_head_without_end_is_refused(sent: bytes) -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(sent)
+        assert (await read_answer(reader))[0].startswith("HTTP/1.1 431")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 4\r\nContent-Length: 5",
+        b"Content-Length: +4",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4",
+        b"Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 4",
+    ],
+)
+async def test_a_request_whose_end_cannot_be_told_is_refused_and_ends_its_connection(fields: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: s\r\nContent-Type: application/json\r\n" + fields + b"\r\n\r\n"
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(head + b"abcd" + GET)
+        answer, _ = await read_answer(reader)
+        assert answer.startswith("HTTP/1.1 400")
+        assert "connection: close" in answer.lower()
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_request_without_a_host_is_refused() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await read_answer(reader))[0].startswith("HTTP/1.1 400")
+        writer.close()
+
+
+async def test_a_defect_in_reading_is_a_503_with_the_traceback_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(App, "refusal", fail)
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET)
+        assert (await read_answer(reader))[0].startswith("HTTP/1.1 503")
+        writer.close()
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["a defect"]
+
+
 async def test_a_handler_is_told_how_long_its_request_waited_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "monotonic", itertools.count(100.0, 7.0).__next__)
-
-    async def tell(request: web.Request) -> web.Response:
-        return web.Response(text=str(connections.take_up(request)))
-
-    app = web.Application()
-    app.router.add_get("/", tell)
-    listener = Listener("test", app, LOOPBACK)
+    now = [100.0]
+    monkeypatch.setattr(reading, "monotonic", lambda: 100.0)
+    monkeypatch.setattr("serving.messages.time.monotonic", lambda: now[0])
+    app = App("test")
+    app.get("/", lambda request: Answer(body=str(request.waited()).encode()))
+    listener = Listener(app, LOOPBACK)
     await listener.start()
+    now[0] = 107.0
     reader, writer = await asyncio.open_connection(listener.address.host, listener.address.port)
     writer.write(GET)
     _, body = await read_answer(reader)
     writer.close()
+    monkeypatch.undo()
     await listener.drain(1.0)
     assert body == b"7.0"

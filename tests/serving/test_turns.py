@@ -3,38 +3,73 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import pairwise
+
+import pytest
 
 from serving.turns import Turns
 
 
+async def over(turns: Turns[str]) -> None:
+    """Until everybody's turn has come."""
+    last = asyncio.Event()
+    turns.wait("the last", last.set)
+    await last.wait()
+
+
 async def test_of_many_that_can_go_on_one_does_in_each_turn_of_the_loop() -> None:
-    turns, told = Turns(), list[str]()
-
-    async def answer(name: str) -> None:
-        await turns.mine()
-        told.append(name)
-
-    async def look_at_sockets() -> None:
-        while len(told) < 9:
-            told.append("sockets")
-            await asyncio.sleep(0)
-
-    await asyncio.gather(*(answer(name) for name in "abc"), look_at_sockets())
+    turns, told = Turns[str](clock=lambda: 0.0), list[str]()
+    for name in "abc":
+        turns.wait(name, partial(told.append, name))
+    for _ in range(9):
+        told.append("sockets")
+        await asyncio.sleep(0)
     answers = [index for index, name in enumerate(told) if name != "sockets"]
     assert [told[index] for index in answers] == ["a", "b", "c"]
     assert all("sockets" in told[one:other] for one, other in pairwise(answers))
 
 
-async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
-    turns, told = Turns(), list[str]()
+async def test_in_each_turn_as_many_go_on_as_there_is_time_for_in_what_the_rest_took() -> None:
+    now, told = [0.0], list[str]()
 
-    async def answer(name: str) -> None:
-        await turns.mine()
+    def take(name: str, seconds: float) -> None:
         told.append(name)
+        now[0] += seconds
 
-    tasks = [asyncio.create_task(answer(name)) for name in "abc"]
-    await asyncio.sleep(0)
-    tasks[1].cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    turns = Turns[str](clock=lambda: now[0])
+    for name in "abcdef":
+        turns.wait(name, partial(take, name, 1.0))
+    for seconds in (2.5, 0.1, 1.1):
+        take("sockets", seconds)
+        await asyncio.sleep(0)
+    assert told == ["sockets", "a", "b", "c", "sockets", "d", "sockets", "e", "f"]
+
+
+async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
+    turns, told = Turns[str](clock=lambda: 0.0), list[str]()
+    for name in "abc":
+        turns.wait(name, partial(told.append, name))
+    turns.leave("b")
+    turns.leave("nobody")
+    await over(turns)
     assert told == ["a", "c"]
+
+
+async def test_what_waits_is_known_by_its_size_until_its_turn() -> None:
+    turns, sizes = Turns[str](clock=lambda: 0.0), list[int]()
+    for number, name in enumerate("abcd"):
+        turns.wait(name, lambda: sizes.append(turns.size_bytes), 10**number)
+    assert turns.size_bytes == 1_111
+    turns.leave("b")
+    await over(turns)
+    assert sizes == [1_100, 1_000, 0]
+
+
+async def test_one_whose_turn_fails_ends_no_other_ones_wait(caplog: pytest.LogCaptureFixture) -> None:
+    turns, told = Turns[str](clock=lambda: 0.0), list[str]()
+    turns.wait("a", partial(told.remove, "what was never told"))
+    turns.wait("b", partial(told.append, "b"))
+    await over(turns)
+    assert told == ["b"]
+    assert "ValueError" in caplog.text

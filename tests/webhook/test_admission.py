@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
 
 from certs.authority import CertificateAuthority
 from lab.controlplane import ControlPlane
 from model.errors import LabError
 from serving.addresses import Address
 from serving.listener import Listener
+from serving.messages import Answer, Request
 from tests.builders import container, pod, profile
 from tests.conftest import namespace_name
 from tests.webhook.tenants import Tenants
@@ -48,15 +48,16 @@ SIDECAR = container("mesh", "mesh:v2", imagePullPolicy="Always")
 MESHED = {"labels": {"mesh": "yes"}}
 
 
-async def inject_sidecar(request: web.Request) -> web.Response:
+def inject_sidecar(request: Request) -> Answer:
     """Another project's webhook, which runs after ours and adds a container that it would always pull."""
-    asked = (await request.json())["request"]
+    asked = json.loads(request.body)["request"]
     present = {item["name"] for item in asked["object"]["spec"]["containers"]}
     patch = [] if "mesh" in present else [{"op": "add", "path": "/spec/containers/-", "value": SIDECAR}]
     answer = {"uid": asked["uid"], "allowed": True}
     if patch:
         answer |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode()}
-    return web.json_response({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer})
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": answer}
+    return Answer(body=json.dumps(review).encode())
 
 
 class Tenant:
@@ -121,9 +122,8 @@ async def tenant(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathF
     namespace = namespace_name("admission")
     authority = CertificateAuthority.create("test", now=datetime.now(UTC))
     app = build_app(Tenants({namespace: "kata-agents"}, KATA))
-    app.router.add_post("/inject", inject_sidecar)
+    app.post("/inject", inject_sidecar)
     listener = Listener(
-        "webhook",
         app,
         Address("127.0.0.1", 0),
         ssl_context=serving_context(authority, tmp_path_factory.mktemp("admission")),

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, ClientSession
 from prometheus_client import REGISTRY
 
-from serving.requests import MAX_BODY_BYTES
+from serving.apps import MAX_BODY_BYTES
 from tests.builders import container, pod, profile, review
+from tests.serving.client import client_of
 from tests.webhook.patching import apply_patch
 from tests.webhook.tenants import Tenants
 from webhook.app import LATE_SECONDS, build_app
@@ -33,13 +33,13 @@ class BrokenTenants(Tenants):
 
 
 @asynccontextmanager
-async def webhook(tenants: Tenants | None = None, **options: Any) -> AsyncIterator[TestClient[Any, Any]]:
+async def webhook(tenants: Tenants | None = None, **options: Any) -> AsyncIterator[ClientSession]:
     tenancy = tenants or Tenants({"tenant-a": "kata-agents"}, KATA)
-    async with TestClient(TestServer(build_app(tenancy, **options))) as client:
+    async with client_of(build_app(tenancy, **options)) as client:
         yield client
 
 
-async def answer(client: TestClient[Any, Any], manifest: dict[str, Any], **request: Any) -> dict[str, Any]:
+async def answer(client: ClientSession, manifest: dict[str, Any], **request: Any) -> dict[str, Any]:
     response = await client.post("/mutate", data=msgspec.json.encode(review(manifest, **request)), headers=JSON)
     assert response.status == 200
     assert response.content_type == "application/json"
