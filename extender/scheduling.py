@@ -20,9 +20,10 @@ from cluster.tenancy import Tenancy
 from cluster.translation import pod_needs
 from extender import metrics
 from extender.asked import NEUTRAL_STEPS, AskedNodes
+from extender.columns import Rows
 from extender.expectations import ExpectedStarts
 from extender.outlook import Outlook, Outlooks, steps_below_best
-from extender.roster import Roster, Rows
+from extender.roster import Roster
 from extender.telling import Choice, KnownSizes
 from model import names
 from model.nodes import NodeFacts

@@ -12,6 +12,7 @@ from cluster.events import PodEvent
 from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
 from extender.asked import AskedNodes
+from extender.protocol import decode_names
 from extender.scheduling import Scheduling
 from extender.telling import Choice, tell
 from model.names import PROFILE_ANNOTATION
@@ -75,7 +76,8 @@ class World:
 
 
 def asked(*names: str) -> AskedNodes:
-    return AskedNodes(json.dumps(names).encode(), list(names))
+    """As Go writes them: no blanks."""
+    return AskedNodes(json.dumps(names, separators=(",", ":")).encode(), decode_names)
 
 
 def tenant_pod(name: str = "agent-1", *, profile: str | None = "kata-agents", **members: Any) -> wire.Pod:
