@@ -122,7 +122,7 @@ class Scheduling:
         if profile is not None:
             refused = self._refusals(self._tenancy.handler_of(pod.spec.runtime_class_name), profile, asked)
             metrics.NODES_REFUSED.inc(len(refused))
-        metrics.ANSWERS.labels("filter", basis).inc()
+        metrics.answers("filter", basis).inc()
         return refused
 
     def prioritize(self, pod: wire.Pod, asked: AskedNodes) -> bytes:
@@ -130,10 +130,10 @@ class Scheduling:
         self._asked_at = self._wall()
         profile, basis = self._profile_of(pod)
         if profile is None:
-            metrics.ANSWERS.labels("prioritize", basis).inc()
+            metrics.answers("prioritize", basis).inc()
             return asked.neutral()
         if overdue := self._expected.expire(self._wall()):
-            metrics.EXPECTED_STARTS.labels("not seen in time").inc(overdue)
+            metrics.expected_starts("not seen in time").inc(overdue)
         self._expected.forget(pod.metadata.uid)
         self._look_up(asked)
         outlook = self._outlooks.of(pod_needs(pod, self._tenancy.handler_of), profile)
@@ -141,7 +141,7 @@ class Scheduling:
         seconds = outlook.seconds(self._expected.shares, now)[asked.rows]
         steps = steps_below_best(seconds, asked.unknown, NEUTRAL_STEPS)
         self._remember(pod.metadata.uid, outlook, asked.rows[steps == 0], now)
-        metrics.ANSWERS.labels("prioritize", basis).inc()
+        metrics.answers("prioritize", basis).inc()
         return asked.scored(self._roster, steps)
 
     def _refusals(self, handler: str, profile: TenantProfile, asked: AskedNodes) -> dict[str, str]:
@@ -186,7 +186,7 @@ class Scheduling:
         """The watch shows where a pod went: if it was scored here, tell its forecast."""
         answer = self._answers.pop(pod.metadata.uid, None)
         if self._expected.forget(pod.metadata.uid):
-            metrics.EXPECTED_STARTS.labels("seen bound").inc()
+            metrics.expected_starts("seen bound").inc()
         if answer is None:
             return
         choice = self._choice(pod, answer)

@@ -125,8 +125,8 @@ def tell(choice: Choice, emit: Callable[[PodEvent], None]) -> None:
     """Tell the forecast that a choice came with."""
     told, pod = choice.forecast(), choice.pod
     for term in told.terms:
-        metrics.FORECAST_SECONDS.labels(term.name).observe(term.seconds)
-    metrics.FORECAST_SECONDS.labels("total").observe(told.seconds)
+        metrics.forecast_seconds(term.name).observe(term.seconds)
+    metrics.forecast_seconds("total").observe(told.seconds)
     text = told.to_json()
     log.info("pod placed", extra={"fields": {"pod": pod.key, "node": told.node, "forecast": text}})
     annotations = ((names.FORECAST_ANNOTATION, text),)
