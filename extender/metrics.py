@@ -33,10 +33,5 @@ def answers(verb: str, basis: str) -> Counter:
 
 
 @cache
-def expected_starts(outcome: str) -> Counter:
-    return EXPECTED_STARTS.labels(outcome)
-
-
-@cache
 def forecast_seconds(term: str) -> Histogram:
     return FORECAST_SECONDS.labels(term)

@@ -133,7 +133,7 @@ class Scheduling:
             metrics.answers("prioritize", basis).inc()
             return asked.neutral()
         if overdue := self._expected.expire(self._wall()):
-            metrics.expected_starts("not seen in time").inc(overdue)
+            metrics.EXPECTED_STARTS.labels("not seen in time").inc(overdue)
         self._expected.forget(pod.metadata.uid)
         self._look_up(asked)
         outlook = self._outlooks.of(pod_needs(pod, self._tenancy.handler_of), profile)
@@ -186,7 +186,7 @@ class Scheduling:
         """The watch shows where a pod went: if it was scored here, tell its forecast."""
         answer = self._answers.pop(pod.metadata.uid, None)
         if self._expected.forget(pod.metadata.uid):
-            metrics.expected_starts("seen bound").inc()
+            metrics.EXPECTED_STARTS.labels("seen bound").inc()
         if answer is None:
             return
         choice = self._choice(pod, answer)
