@@ -74,23 +74,20 @@ class Directory:
 
     def __init__(self) -> None:
         self.by_name = RowsByName()
+        self._new: dict[int, str] = {}
+        """By row the names that have no words yet: thousands come at once."""
         self._words: NDArray[np.uint64] = np.zeros((LEAST_CAPACITY, 1), np.uint64)
+        self._masks = _masks(1)
         self._spread()
 
     def add(self, name: str, row: int) -> None:
         self.by_name[name] = row
-        text = name.encode()
-        count = len(text) // WORD_BYTES + 1
-        if count > MOST_WORDS:
-            return
-        if count > self._words.shape[1]:
-            self._words = np.pad(self._words, ((0, 0), (0, count - self._words.shape[1])))
-            self._spread()
-        self._words[row] = np.frombuffer(text.ljust(self._words.shape[1] * WORD_BYTES, b"\0"), np.uint64)
-        self._settle(np.array([row], np.intp))
+        self._new[row] = name
 
     def remove(self, name: str) -> None:
         row = self.by_name.pop(name)
+        if self._new.pop(row, None) is not None:
+            return
         for choice in range(CHOICES):
             [slot] = self._slots_of(self._words[row : row + 1], choice)
             if self._slots[slot] == row:
@@ -104,6 +101,7 @@ class Directory:
 
     def find(self, spelling: Spelling) -> Rows:
         """The rows of the names, in their order; `NOBODY` for those that are not there."""
+        self._take_in()
         words = self._words_of(spelling)
         rows = self._slots.take(self._slots_of(words, 0)).astype(np.intp)
         left = self._unlike(rows, words)
@@ -129,6 +127,23 @@ class Directory:
     def _slots_of(self, words: NDArray[np.uint64], choice: int) -> Rows:
         return (words @ _FACTORS[choice, : words.shape[1]] >> self._shift).astype(np.intp)
 
+    def _take_in(self) -> None:
+        """Put the new names into words, but for those that are too long."""
+        texts = {row: name.encode() for row, name in self._new.items()}
+        self._new.clear()
+        fitting = {row: text for row, text in texts.items() if len(text) < MOST_WORDS * WORD_BYTES}
+        if not fitting:
+            return
+        count = max(map(len, fitting.values())) // WORD_BYTES + 1
+        missing = count - self._words.shape[1]
+        if missing > 0:
+            self._words = np.pad(self._words, ((0, 0), (0, missing)))
+            self._masks = _masks(count)
+        rows, size = np.array(list(fitting), np.intp), self._words.shape[1] * WORD_BYTES
+        zeroed = b"".join([text.ljust(size, b"\0") for text in fitting.values()])
+        self._words[rows] = np.frombuffer(zeroed, np.uint64).reshape(len(rows), -1)
+        self._settle(rows)
+
     def _settle(self, rows: Rows) -> None:
         """Give each of these rows a slot that is nobody's, if it has one."""
         for choice in range(CHOICES):
@@ -138,11 +153,14 @@ class Directory:
             rows = rows[self._slots[slots] != rows]
 
     def _spread(self) -> None:
-        """Give all names their slots anew; `_masks` has for each length as many bytes of ones."""
-        capacity, count = self._words.shape
-        size = count * WORD_BYTES
-        self._masks = (np.tri(size + 1, size, -1, np.uint8) * np.uint8(255)).view(np.uint64)
-        slots = capacity * SLOTS_PER_ROW
+        """Give all names their slots anew."""
+        slots = len(self._words) * SLOTS_PER_ROW
         self._shift = np.uint64(64 - slots.bit_length() + 1)
         self._slots: NDArray[np.int32] = np.full(slots, NOBODY, np.int32)
         self._settle(np.flatnonzero(self._words.any(axis=1)))
+
+
+def _masks(count: int) -> NDArray[np.uint64]:
+    """For each length as many bytes of ones, in so many words."""
+    size = count * WORD_BYTES
+    return (np.tri(size + 1, size, -1, np.uint8) * np.uint8(255)).view(np.uint64)
