@@ -1,8 +1,8 @@
-"""The nodes that a scheduler asks about, as a whole: a list that is the same as a moment ago is not read again.
+"""The nodes that a scheduler asks about, as a whole: a list that is the same as a moment ago is not looked at again.
 
-kube-scheduler sends thousands of names with each request. Two requests of one pod name the same nodes, and so do those
-of a burst where it looks at every node; then comparing bytes takes the place of reading names, and of writing them: the
-answer to /prioritize is a form in which only the scores are filled in.
+kube-scheduler sends thousands of names with each request. The two requests of one pod name the same nodes: for the
+second, comparing bytes takes the place of finding them. Where one list is asked about again and again, so does filling
+in scores of writing the answer.
 """
 
 from __future__ import annotations
