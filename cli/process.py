@@ -199,11 +199,14 @@ class ServingProcess:
         from cluster.events import EventRecorder
         from extender.app import build_app
         from extender.scheduling import Scheduling
+        from extender.telling import Telling
 
         recorder = EventRecorder(self._client, "stoker-extender", is_busy=lambda: scheduling.is_asked)
         self._background(recorder.run(), "events")
+        telling = Telling(recorder.emit, is_busy=lambda: scheduling.is_asked)
+        self._background(telling.run(), "telling")
         snapshot, clock = self._snapshot, self._snapshot.clock
-        scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, recorder.emit)
+        scheduling = Scheduling(snapshot.tenancy, snapshot.fleet, clock, telling.put_down)
         self._prepared.append(scheduling.caught_up)
         self._background(_keep_up(scheduling, snapshot), "scores")
         return build_app(scheduling)

@@ -14,6 +14,9 @@ from model.nodes import NodeFacts
 from model.requirements import NodeTraits
 from model.resources import room
 
+_InUse = tuple[tuple[str, ...], ...]
+"""The images of some pods."""
+
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -26,7 +29,7 @@ class NodeRecord:
     """
 
     __slots__ = (
-        *("allocatable", "containerd_starts", "free", "images", "joined"),
+        *("allocatable", "containerd_starts", "free", "images", "joined", "named"),
         *("flaw", "object_facts", "pods", "sandbox_failures", "traits"),
     )
 
@@ -43,6 +46,8 @@ class NodeRecord:
         self.containerd_starts: dict[str, float] = {}
         self.free: dict[str, int] | None = None
         self.joined: NodeFacts | None = None
+        self.named: tuple[tuple[NodeImage, ...], _InUse, frozenset[str]] | None = None
+        """The names that were made last, and of what."""
 
     @property
     def is_empty(self) -> bool:
@@ -67,7 +72,7 @@ class NodeRecord:
         is_listed_whole = facts.images_reported and facts.smallest_reported_bytes is None
         # What finished pods used is likely there still; where the node lists all that it has, the list knows better.
         witnesses = alive if is_listed_whole else self.pods.values()
-        images = names_of(self.images, *[pod.images_in_use for pod in witnesses])
+        images = self._names(tuple([pod.images_in_use for pod in witnesses if pod.images_in_use]))
         starting = [pod for pod in alive if pod.is_starting]
         wanted = {image for pod in starting for image in pod.wanted_images}
         installers = [pod.installer for pod in alive if pod.installer is not None]
@@ -82,6 +87,13 @@ class NodeRecord:
                 facts.created, self.containerd_starts.values(), facts.containerd_restarted
             ),
         )
+
+    def _names(self, in_use: _InUse) -> frozenset[str]:
+        """The same set as the last time, unless it has become another: most of what happens to pods changes no image,
+        and a node has a hundred names."""
+        if self.named is None or self.named[:2] != (self.images, in_use):
+            self.named = self.images, in_use, names_of(self.images, *in_use)
+        return self.named[2]
 
 
 def _last_since(created: float, instants: Iterable[float], other: float | None = None) -> float | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from extender.roster import Floats, Rows
+from extender.columns import Floats, Rows
 
 EXPECTED_SECONDS: Final = 2.0
 """Wall seconds: scheduling a pod takes milliseconds, its binding reaches the watch in tens of them."""
@@ -54,17 +54,18 @@ class ExpectedStarts:
             return
         mask = np.zeros(len(self.shares), np.bool_)
         mask[rows] = True
-        share = share_of(int(np.count_nonzero(mask)))
+        once_each = np.flatnonzero(mask)
+        share = share_of(len(once_each))
         self._pods[pod_uid] = _Expectation(now + EXPECTED_SECONDS, share, np.packbits(mask).tobytes())
-        self.shares += mask * share
+        self.shares[once_each] += share
 
     def forget(self, pod_uid: str) -> bool:
         """The pod's binding was seen, or is no longer expected; tells whether it was expected until now."""
         expectation = self._pods.pop(pod_uid, None)
         if expectation is None:
             return False
-        mask = np.unpackbits(np.frombuffer(expectation.packed, np.uint8))
-        self.shares[: len(mask)] -= mask * expectation.share
+        mask = np.unpackbits(np.frombuffer(expectation.packed, np.uint8)).view(np.bool_)
+        self.shares[np.flatnonzero(mask)] -= expectation.share
         return True
 
     def vacate(self, row: int) -> None:

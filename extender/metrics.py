@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Histogram
@@ -23,3 +24,14 @@ FORECAST_SECONDS: Final = Histogram(
 EXPECTED_STARTS: Final = Counter(
     "stoker_expected_starts_total", "Pods that were scored and then seen bound, or not in time.", ["outcome"]
 )
+
+
+@cache
+def answers(verb: str, basis: str) -> Counter:
+    """Looked up once, as below: the words are few, and looking them up costs more than counting does."""
+    return ANSWERS.labels(verb, basis)
+
+
+@cache
+def forecast_seconds(term: str) -> Histogram:
+    return FORECAST_SECONDS.labels(term)

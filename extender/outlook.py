@@ -12,9 +12,10 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from extender.columns import Floats, Rows
 from extender.preparation import Preparation
 from extender.pulls import Groups, Pulls
-from extender.roster import Floats, Roster, Rows
+from extender.roster import Roster
 from model.nodes import NodeFacts
 from model.pods import PodNeeds
 from model.profiles import ProfileSpec, TenantProfile

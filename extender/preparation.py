@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from extender.roster import Floats, Roster, Rows
+from extender.columns import Floats, Rows
+from extender.roster import Roster
 from model.nodes import NodeFacts
 from model.profiles import ProfileSpec
 from model.runtime import OVERDUE_MOST_SECONDS, RuntimeState, runtime_on

@@ -6,7 +6,7 @@ JSON. Stoker is registered with `nodeCacheCapable: true`, which sends nodes by n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -83,7 +83,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
         raise InvalidRequest("the body is nested too deeply", reason="not_extender_args") from error
 
 
-def encode_filter_result(asked: bytes, names: list[str], refused: Mapping[str, str]) -> bytes:
+def encode_filter_result(asked: bytes, names: Iterable[str], refused: Mapping[str, str]) -> bytes:
     """All names but the refused; `asked` is the array they came in, which goes back as it is where none is."""
     if not refused:
         return b'{"NodeNames":%b,%b' % (asked, _NONE_REFUSED)

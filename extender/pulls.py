@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from extender.roster import Floats, Roster, Rows
+from extender.columns import Floats, Rows
+from extender.roster import Roster
 from model.nodes import NodeFacts
 from model.pods import PodNeeds
 from model.profiles import ProfileSpec

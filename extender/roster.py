@@ -15,15 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.fleet import Fleet
+from extender.columns import LEAST_CAPACITY, NOBODY, Floats, Rows
+from extender.directory import Directory
 from model.nodes import NodeFacts
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
-
-NOBODY: Final = 0
-"""The row of every name that is no node's."""
-
-LEAST_CAPACITY: Final = 64
+BLANK: Final = ord(" ")
 SPARE_ARCHITECTURES: Final = 32
 """So many more than twice those in use are numbered before those that no node has any more are forgotten."""
 
@@ -67,13 +63,13 @@ class Roster:
     def __init__(self, fleet: Fleet, on_departure: Callable[[int], None]) -> None:
         self.changes = Journal()
         self.pull_changes = Journal()
-        self.rows: dict[str, int] = {}
+        self.directory = Directory()
+        self.rows = self.directory.by_name
         self.version = 0
         self.capacity = LEAST_CAPACITY
         self.facts: list[NodeFacts | None] = [None] * LEAST_CAPACITY
-        self.fragments: list[bytes] = [b""] * LEAST_CAPACITY
-        """What the answer to /prioritize says of each node."""
-        self.fragment_lengths: Rows = np.zeros(LEAST_CAPACITY, np.intp)
+        self.lines: NDArray[np.uint8] = np.full((LEAST_CAPACITY, len(line_of(""))), BLANK, np.uint8)
+        """What the answer to /prioritize says of each node, with blanks in front, so that all are as long."""
         self.starting: Floats = np.zeros(LEAST_CAPACITY)
         self.architecture: Rows = np.zeros(LEAST_CAPACITY, np.intp)
         self.architectures = {"": 0}
@@ -145,14 +141,20 @@ class Roster:
     def _arrive(self, name: str) -> int:
         if not self._free:
             self._grow()
-        row = self.rows[name] = self._free.pop()
-        self.fragments[row] = fragment_of(name)
-        self.fragment_lengths[row] = len(self.fragments[row])
+        row = self._free.pop()
+        self.directory.add(name, row)
+        self._write(row, line_of(name))
         self.version += 1
         return row
 
+    def _write(self, row: int, line: bytes) -> None:
+        wider = len(line) - self.lines.shape[1]
+        if wider > 0:
+            self.lines = np.pad(self.lines, ((0, 0), (wider, 0)), constant_values=BLANK)
+        self.lines[row] = np.frombuffer(line.rjust(self.lines.shape[1]), np.uint8)
+
     def _depart(self, name: str, row: int) -> None:
-        del self.rows[name]
+        self.directory.remove(name)
         self.facts[row] = None
         self.starting[row] = 0.0
         self._pulling.discard(row)
@@ -166,11 +168,11 @@ class Roster:
         more = self.capacity
         self._free = list(range(2 * more - 1, more - 1, -1))
         self.facts += [None] * more
-        self.fragments += [b""] * more
-        self.fragment_lengths = np.concatenate([self.fragment_lengths, np.zeros(more, np.intp)])
+        self.lines = np.pad(self.lines, ((0, more), (0, 0)), constant_values=BLANK)
         self.starting = np.concatenate([self.starting, np.zeros(more)])
         self.architecture = np.concatenate([self.architecture, np.zeros(more, np.intp)])
         self.capacity += more
+        self.directory.grow(self.capacity)
 
     def _size_changed(self, image: str, architecture: str) -> None:
         """A pull waits behind those that run on its node already: their sizes count for every pod there."""
@@ -180,7 +182,7 @@ class Roster:
                 self.pull_changes.add(row)
 
 
-def fragment_of(name: str) -> bytes:
+def line_of(name: str) -> bytes:
     """A HostPriority of the extender's protocol and a comma, with blanks for a score of two characters."""
     return b'{"Host":%b,"Score":  },' % msgspec.json.encode(name)
 

@@ -15,21 +15,20 @@ from cachetools import TTLCache
 
 from cluster import wire
 from cluster.clock import Clock
-from cluster.events import PodEvent
 from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
 from cluster.translation import pod_needs
 from extender import metrics
 from extender.asked import NEUTRAL_STEPS, AskedNodes
+from extender.columns import Rows
 from extender.expectations import ExpectedStarts
 from extender.outlook import Outlook, Outlooks, steps_below_best
-from extender.roster import Roster, Rows
+from extender.roster import Roster
+from extender.telling import Choice, KnownSizes
 from model import names
-from model.forecast import Forecast, forecast
 from model.nodes import NodeFacts
 from model.profiles import TenantProfile
 from model.runtime import runtime_on
-from model.terms import ImageSizes
 
 log = logging.getLogger(__name__)
 
@@ -48,26 +47,25 @@ tells the very forecast that decided."""
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the forecasts for the best nodes rested on: of all these, one is told at the binding."""
+    """What the forecasts for the best nodes rested on: of all these, one is told once the choice is seen."""
 
     outlook: Outlook
     now: float
     nodes: list[NodeFacts | None]
     shares: list[float]
 
-    def forecast(self, name: str, sizes: ImageSizes) -> Forecast | None:
+    def about(self, name: str) -> tuple[NodeFacts, float, float] | None:
+        """A node's facts, how many more starts were expected there, and when; None for one that is not remembered."""
         for node, share in zip(self.nodes, self.shares, strict=True):
             if node is not None and node.name == name:
-                return forecast(
-                    self.outlook.needs, node.with_more_starting(share), self.outlook.profile, sizes, self.now
-                )
+                return node, share, self.now
         return None
 
 
 class Scheduling:
     """Answers filter and prioritize, and follows what became of it.
 
-    `emit` takes the event that tells a pod's forecast once its binding is seen; `wall` is a monotonic clock.
+    `tell` takes a pod's choice once its binding is seen, and must be quick; `wall` is a monotonic clock.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class Scheduling:
         tenancy: Tenancy,
         fleet: Fleet,
         clock: Clock,
-        emit: Callable[[PodEvent], None],
+        tell: Callable[[Choice], None],
         *,
         wall: Callable[[], float] = monotonic,
     ) -> None:
@@ -86,7 +84,7 @@ class Scheduling:
         self._tenancy = tenancy
         self._fleet = fleet
         self._clock = clock
-        self._emit = emit
+        self._tell = tell
         self._asked_at = -math.inf
         self._change = asyncio.Event()
         self._roster = Roster(fleet, self._departed)
@@ -124,7 +122,7 @@ class Scheduling:
         if profile is not None:
             refused = self._refusals(self._tenancy.handler_of(pod.spec.runtime_class_name), profile, asked)
             metrics.NODES_REFUSED.inc(len(refused))
-        metrics.ANSWERS.labels("filter", basis).inc()
+        metrics.answers("filter", basis).inc()
         return refused
 
     def prioritize(self, pod: wire.Pod, asked: AskedNodes) -> bytes:
@@ -132,7 +130,7 @@ class Scheduling:
         self._asked_at = self._wall()
         profile, basis = self._profile_of(pod)
         if profile is None:
-            metrics.ANSWERS.labels("prioritize", basis).inc()
+            metrics.answers("prioritize", basis).inc()
             return asked.neutral()
         if overdue := self._expected.expire(self._wall()):
             metrics.EXPECTED_STARTS.labels("not seen in time").inc(overdue)
@@ -143,7 +141,7 @@ class Scheduling:
         seconds = outlook.seconds(self._expected.shares, now)[asked.rows]
         steps = steps_below_best(seconds, asked.unknown, NEUTRAL_STEPS)
         self._remember(pod.metadata.uid, outlook, asked.rows[steps == 0], now)
-        metrics.ANSWERS.labels("prioritize", basis).inc()
+        metrics.answers("prioritize", basis).inc()
         return asked.scored(self._roster, steps)
 
     def _refusals(self, handler: str, profile: TenantProfile, asked: AskedNodes) -> dict[str, str]:
@@ -193,27 +191,16 @@ class Scheduling:
             metrics.EXPECTED_STARTS.labels("seen bound").inc()
         if answer is None:
             return
-        told = answer.forecast(pod.spec.node_name, self._fleet) or self._forecast_now(pod)
-        if told is not None:
-            self._tell(pod, told)
+        choice = self._choice(pod, answer)
+        if choice is not None:
+            self._tell(choice)
 
-    def _forecast_now(self, pod: wire.Pod) -> Forecast | None:
-        """The forecast for a node that was not among the best; the pod itself is starting there by now."""
-        profile, _ = self._profile_of(pod)
-        node = self._fleet.node(pod.spec.node_name)
-        if profile is None or node is None:
+    def _choice(self, pod: wire.Pod, answer: _Answer) -> Choice | None:
+        """For a node that was not among the best, as things are now: the pod itself counts as starting there."""
+        name, needs, profile = pod.spec.node_name, answer.outlook.needs, answer.outlook.profile
+        node, more_starting, now = answer.about(name) or (self._fleet.node(name), -1.0, self._clock.now())
+        if node is None:
             return None
-        needs = pod_needs(pod, self._tenancy.handler_of)
-        return forecast(needs, node.with_more_starting(-1.0), profile.spec, self._fleet, self._clock.now())
-
-    def _tell(self, pod: wire.Pod, told: Forecast) -> None:
-        for term in told.terms:
-            metrics.FORECAST_SECONDS.labels(term.name).observe(term.seconds)
-        metrics.FORECAST_SECONDS.labels("total").observe(told.seconds)
-        log.info(
-            "pod placed",
-            extra={"fields": {"pod": pod.metadata.key, "node": told.node, "forecast": told.to_json()}},
-        )
-        annotations = ((names.FORECAST_ANNOTATION, told.to_json()),)
-        metadata = pod.metadata
-        self._emit(PodEvent(metadata.namespace, metadata.name, metadata.uid, "Forecast", told.describe(), annotations))
+        images = (*needs.images, *node.pulling)
+        sizes = KnownSizes({image: self._fleet.bytes_of(image, node.architecture) for image in images})
+        return Choice(pod.metadata, needs, profile, node, more_starting, sizes, now)

@@ -105,6 +105,17 @@ def test_a_running_containers_image_is_there_whatever_the_node_reports(fleet: Fl
     assert (set(facts.images), set(facts.pulling)) == ({AGENT}, set())
 
 
+def test_what_changes_no_image_leaves_the_very_set_of_their_names(fleet: Fleet) -> None:
+    fleet.node_changed(node(), node(images=[image("sidecar:v2")]))
+    before = facts_of(fleet).images
+    fleet.pod_changed(None, pod(on="n1", images=("agent:v1",)))
+    waiting = facts_of(fleet)
+    assert waiting.images is before
+    running = pod(on="n1", images=("agent:v1",), containerStatuses=[status_of("c0")])
+    fleet.pod_changed(pod(on="n1"), running)
+    assert facts_of(fleet).images == {AGENT, SIDECAR}
+
+
 FINISHED = pod(on="n1", phase="Succeeded", containerStatuses=[status_of("c0", "terminated")])
 
 

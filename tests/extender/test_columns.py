@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from cluster.translation import pod_needs
+from extender.columns import LEAST_CAPACITY
 from extender.outlook import Outlooks
-from extender.roster import LEAST_CAPACITY, SPARE_ARCHITECTURES, Roster
+from extender.roster import SPARE_ARCHITECTURES, Roster
 from model.forecast import forecast
 from tests.cluster.objects import event, image
 from tests.extender.world import KATA, World, tenant_pod

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from extender.columns import Rows
 from extender.expectations import EXPECTED_SECONDS, ExpectedStarts, share_of
-from extender.roster import Rows
 
 A, B, C, D, E = range(1, 6)
 ROWS = (A, B, C, D, E)

@@ -17,7 +17,7 @@ from model.pods import needs
 from tests.builders import priors
 from tests.cluster.objects import image
 from tests.extender.oracle import Oracle
-from tests.extender.world import AGENT_IMAGE, World, tenant_pod
+from tests.extender.world import AGENT_IMAGE, World, asked, tenant_pod
 
 RUNC = ["", "runc"]
 ABSENT = "the runtime handler is absent and nothing says that it is coming"
@@ -56,6 +56,22 @@ def test_the_warm_node_scores_10_and_the_others_what_their_seconds_cost() -> Non
     # 17 s cost four doublings of 2 s, 40.3 s five.
     names = ["runc", "imageless", "nobody-knows", "arm", "warm"]
     assert world.scores(tenant_pod(), *names) == [0, 5, 5, 6, 10]
+
+
+def test_a_list_that_is_asked_about_again_follows_nodes_that_come_and_go() -> None:
+    world, names = World(), asked("warm", "a-node-with-a-longer-name")
+
+    def scores() -> list[int]:
+        return [item["Score"] for item in json.loads(world.scheduling.prioritize(tenant_pod(), names))]
+
+    world.add("warm")
+    assert scores() == [10, 5]
+    world.add("a-node-with-a-longer-name", handlers=RUNC)
+    assert scores() == [10, 0]
+    world.remove("warm")
+    assert scores() == [5, 0]
+    world.add("warm")
+    assert scores() == [10, 0]
 
 
 def test_a_burst_is_spread_before_the_watch_shows_any_binding() -> None:

@@ -12,7 +12,9 @@ from cluster.events import PodEvent
 from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
 from extender.asked import AskedNodes
+from extender.protocol import decode_names
 from extender.scheduling import Scheduling
+from extender.telling import Choice, tell
 from model.names import PROFILE_ANNOTATION
 from tests.cluster.objects import decoded, image, node, pod
 
@@ -31,13 +33,20 @@ class World:
     waited: float = 0.0
     """For how long requests over HTTP have been in hand."""
     told: list[PodEvent] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    """Those that were told."""
 
     def __post_init__(self) -> None:
         self.tenancy = Tenancy(lambda: self.complaint)
         self.clock = Clock(wall=lambda: self.now)
         self.fleet = Fleet(self.clock, self.tenancy)
-        self.scheduling = Scheduling(self.tenancy, self.fleet, self.clock, self.told.append, wall=lambda: self.wall)
+        self.scheduling = Scheduling(self.tenancy, self.fleet, self.clock, self.tell, wall=lambda: self.wall)
         self.put_profile(runtimeClassName="kata-qemu")
+
+    def tell(self, choice: Choice) -> None:
+        """At once, where a process waits until nobody asks."""
+        self.choices.append(choice)
+        tell(choice, self.told.append)
 
     def put_profile(self, profile_name: str = "kata-agents", /, **spec: Any) -> None:
         profile = decoded(wire.TenantProfile, {"metadata": {"name": profile_name}, "spec": spec})
@@ -67,7 +76,8 @@ class World:
 
 
 def asked(*names: str) -> AskedNodes:
-    return AskedNodes(json.dumps(names).encode(), list(names))
+    """As Go writes them: no blanks."""
+    return AskedNodes(json.dumps(names, separators=(",", ":")).encode(), decode_names)
 
 
 def tenant_pod(name: str = "agent-1", *, profile: str | None = "kata-agents", **members: Any) -> wire.Pod:

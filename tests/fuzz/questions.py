@@ -136,7 +136,7 @@ def check_arguments(body: bytes) -> None:
         require(str(error).isprintable(), "a refusal is one line")
         return
     scores = json.loads(fleet.scheduling.prioritize(pod_asked, asked))
-    require([item["Host"] for item in scores] == asked.names, "every node asked about is answered, in its order")
+    require([item["Host"] for item in scores] == list(asked.names), "every node asked about is answered, in its order")
     require(all(type(item["Score"]) is int and 0 <= item["Score"] <= 10 for item in scores), "scores are 0 to 10")
     refused = fleet.scheduling.filter(pod_asked, asked)
     result = json.loads(encode_filter_result(asked.raw, asked.names, refused))
