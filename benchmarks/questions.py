@@ -3,11 +3,16 @@
 Both sides are asked the same bytes over HTTP, in turn. Stoker really forecasts: the nodes have fifty images each, a
 tenth of them those of the pod, and while it is measured a hundred nodes a second change. The opponent decodes the
 question and answers a constant; nothing changes while it is asked, since it would not notice.
+
+No question names the nodes in the order of one shortly before: kube-scheduler filters them in parallel, so their order
+is another one for each pod. (It asks about each pod twice, to filter and to prioritize, by the same list; here every
+question is the first one.)
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +33,9 @@ from lab.constants import Constants
 
 CHANGES_PER_SECOND: Final = 100
 IMAGE_SETS: Final = 50
+ORDERS: Final = 20
+"""Of the same nodes, in turn; Stoker remembers fewer."""
+
 REQUESTS: Final = 1_000
 GROWTH: Final = (1_000, 5_000, 15_000)
 NOTICE_SECONDS: Final = 0.2
@@ -71,9 +79,9 @@ class Pair:
 
 async def prioritize(setting: Setting) -> Bench:
     async with Pair.start(setting) as pair:
-        body = question(tenants_images(setting.constants), pair.world.names)
-        different = await _scores(pair.ours, body)
-        load = Load([body], requests=REQUESTS, seconds=setting.seconds)
+        bodies = _questions(setting, pair.world)
+        different = await _scores(pair.ours, bodies[0])
+        load = Load(bodies, requests=REQUESTS, seconds=setting.seconds)
         ours, theirs = await pair.compare("prioritize", load, setting.rounds)
     return Bench(
         "prioritize",
@@ -86,9 +94,7 @@ async def prioritize(setting: Setting) -> Bench:
 
 async def filter_nodes(setting: Setting) -> Bench:
     async with Pair.start(setting) as pair:
-        load = Load(
-            [question(tenants_images(setting.constants), pair.world.names)], requests=REQUESTS, seconds=setting.seconds
-        )
+        load = Load(_questions(setting, pair.world), requests=REQUESTS, seconds=setting.seconds)
         ours, theirs = await pair.compare("filter", load, setting.rounds)
     return Bench("filter", compared(ours, theirs, floors.FILTER_P50), details=_details(ours, theirs))
 
@@ -96,7 +102,8 @@ async def filter_nodes(setting: Setting) -> Bench:
 async def image_sets(setting: Setting) -> Bench:
     """Fifty kinds of pods in turn; and the same, each once, after the profile of all has changed."""
     async with Pair.start(setting) as pair:
-        bodies = [question((image,), pair.world.names) for image in other_images(IMAGE_SETS)]
+        orders = in_other_orders(pair.world.names, IMAGE_SETS)
+        bodies = [question((image,), names) for image, names in zip(other_images(IMAGE_SETS), orders, strict=True)]
         load = Load(bodies, requests=REQUESTS, seconds=setting.seconds)
         ours, theirs = await pair.compare("prioritize", load, setting.rounds)
         once = Load(bodies, requests=len(bodies) + 1, seconds=60)
@@ -145,13 +152,23 @@ async def growth(setting: Setting) -> Bench:
 
 def _asking(setting: Setting, world: World, party: Party) -> Callable[[], Awaitable[Answers]]:
     generator = setting.generator()
-    body = question(tenants_images(setting.constants), world.names)
-    load = Load([body], requests=REQUESTS, seconds=setting.seconds / 2)
+    load = Load(_questions(setting, world), requests=REQUESTS, seconds=setting.seconds / 2)
 
     async def ask() -> Answers:
         return await generator.send(f"{party.url}/prioritize", load)
 
     return ask
+
+
+def _questions(setting: Setting, world: World) -> list[bytes]:
+    images = tenants_images(setting.constants)
+    return [question(images, names) for names in in_other_orders(world.names, ORDERS)]
+
+
+def in_other_orders(names: Sequence[str], count: int) -> list[list[str]]:
+    """So many of them, always the same."""
+    luck = random.Random(count)  # noqa: S311 - an order, nothing to guard
+    return [luck.sample(names, len(names)) for _ in range(count)]
 
 
 def compared(
