@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable
 from math import inf
@@ -23,8 +24,11 @@ HEAD_DEADLINE_SECONDS: Final = 10.0
 SEND_DEADLINE_SECONDS: Final = 10.0
 """For which a client may leave unread what it asked for."""
 
+UNSENT_BYTES: Final = 64 * 1024
+"""Of answers that wait in a connection's buffer, beyond which its client counts as one that does not read."""
+
 MAX_CONNECTIONS: Final = 4096
-"""Of one listener; each may take some 100 KiB of buffers. API servers and schedulers keep one for each request that
+"""Of one listener; each may take some 150 KiB of buffers. API servers and schedulers keep one for each request that
 they have under way: tens, and some thousands where more reviews come than can be answered, which are to be shed."""
 
 LINGER_SECONDS: Final = 2.0
@@ -33,6 +37,8 @@ LINGER_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.25
 """Between two looks at the deadlines of all connections: one timer for all of them, and none to be set for each
 request."""
+
+_log = logging.getLogger(__name__)
 
 
 class Connections:
@@ -75,7 +81,15 @@ class Connections:
             await asyncio.sleep(LOOK_SECONDS)
             now = monotonic()
             for connection in tuple(self._open):
-                connection.look(now)
+                self._look_at(connection, now)
+
+    def _look_at(self, connection: Connection, now: float) -> None:
+        """A mistake of ours with one of them must not end the deadlines of all."""
+        try:
+            connection.look(now)
+        except Exception:  # noqa: BLE001 - logged in full
+            _log.exception("a connection is ended for a defect", extra={"fields": {"listener": self.listener}})
+            connection.abort()
 
     def close_idle(self) -> None:
         for connection in tuple(self._open):
@@ -115,11 +129,13 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it was answered, and waits for another request."""
-        return self._idle_until < inf and self._reader is not None and not self._reader.has_begun
+        """Whether nothing of a request is here."""
+        is_free = self._current is None and not self._queue
+        return is_free and self._reader is not None and not self._reader.has_begun
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=UNSENT_BYTES)
         peer = transport.get_extra_info("peername")
         remote = str(peer[0]) if peer else ""
         head_seconds = self._connections.head_deadline_seconds
@@ -134,13 +150,14 @@ class Connection(asyncio.Protocol):
             self._awaiting.cancel()
         if self._reader is not None:
             self._reader.close()
+            self._reader = None  # they know each other, and would wait for the collector
         for request in (*self._queue, *([self._current] if self._current else [])):
             BODIES.release(request)
         self._queue.clear()
         self._current = None
 
     def data_received(self, data: bytes) -> None:
-        if self._reader is None or self._leaving_until < inf:
+        if self._reader is None:
             return
         self._reader.feed(data)
         if self._queue and not self._is_deaf and self.transport is not None:
@@ -157,20 +174,20 @@ class Connection(asyncio.Protocol):
     def look(self, now: float) -> None:
         """Whether the client has kept its deadlines."""
         reader = self._reader
-        if reader is None:
-            return
         if now >= self._sending_until:
             self.abort()
         elif now >= self._leaving_until or (now >= self._idle_until and self.is_idle):
             self.close()
-        elif now >= reader.deadline:
+        elif reader is not None and now >= reader.deadline and not self._is_deaf:
             reader.give_up()
-            if not reader.has_ended:
+            if self._current is None:
                 self.abort()
 
     def close(self) -> None:
-        """When what was written is sent."""
+        """When what was written is sent, for which the client has its time."""
         if self.transport is not None:
+            self._leaving_until = inf
+            self._sending_until = min(self._sending_until, monotonic() + SEND_DEADLINE_SECONDS)
             self.transport.close()
 
     def abort(self) -> None:
@@ -218,23 +235,26 @@ class Connection(asyncio.Protocol):
         if transport is None or reader is None or request is not self._current:
             return
         BODIES.release(request)
-        closes = not request.keeps_connection or (self._connections.is_draining and not self._queue)
+        closes = not self._queue and (reader.has_ended or self._connections.is_draining)
         self._current, now = None, monotonic()
         transport.write(encode(answer, with_body=request.method != "HEAD", closes=closes))
         observe(self._app.name, self._app.label(request), answer.status, now - request.head_at)
-        if closes:
-            self._leave(now)
-        elif self._queue:
+        if self._queue:
             self._begin_next()
-        else:
-            self._idle_until = now + KEEP_ALIVE_SECONDS
-            if self._is_deaf:
-                self._is_deaf = False
-                transport.resume_reading()
+            return
+        self._idle_until = now + KEEP_ALIVE_SECONDS
+        if self._is_deaf:
+            self._is_deaf = False
+            reader.resume()
+            transport.resume_reading()
+        if closes:
+            self._leave(reader)
 
-    def _leave(self, now: float) -> None:
+    def _leave(self, reader: Reader) -> None:
         """A client that is still sending would not get to its answer if the connection ended under it."""
-        if self._reader is not None and self._reader.leaves_unread:
-            self._leaving_until = now + LINGER_SECONDS
+        self._reader = None
+        reader.close()
+        if reader.leaves_unread:
+            self._leaving_until = monotonic() + LINGER_SECONDS
         else:
             self.close()

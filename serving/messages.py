@@ -15,32 +15,31 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 @dataclass(slots=True)
 class Answer:
-    """`closes`: whether the connection ends with it."""
+    """What a request is answered with; the connection adds what is the connection's."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
-    closes: bool = False
 
 
-def sentence(status: int, text: str, *, headers: tuple[tuple[str, str], ...] = (), closes: bool = False) -> Answer:
+def sentence(status: int, text: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """An answer that people read."""
-    return Answer(status, f"{text}\n".encode(), TEXT, headers, closes)
+    return Answer(status, f"{text}\n".encode(), TEXT, headers)
 
 
 @dataclass(slots=True)
 class Request:
     """One request; its body is empty until all of it is here.
 
-    `path` has no query. `head_at` is when its head was whole, on the monotonic clock.
+    `path` has no query. `head_at` and `whole_at` are when its head, and all of it, was here, on the monotonic clock.
     """
 
     method: str
     path: str
     remote: str
     head_at: float
-    keeps_connection: bool = True
+    whole_at: float = 0.0
     body: bytes = b""
     held_bytes: int = 0
     """What of its body is counted (`serving.budget`)."""
@@ -49,8 +48,8 @@ class Request:
     """Where it is known before anybody looks at the request, because it is refused or shed."""
 
     def waited(self) -> float:
-        """Seconds since its head was whole."""
-        return time.monotonic() - self.head_at
+        """Seconds since it was here whole: what its client took is not counted."""
+        return time.monotonic() - self.whole_at
 
 
 def encode(answer: Answer, *, with_body: bool, closes: bool) -> bytes:

@@ -19,12 +19,17 @@ from serving.messages import Request
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Four times what the heads of API servers and schedulers with client certificates and tracing come to."""
 
-MAX_FRAMED_BYTES: Final = 2 * MAX_BODY_BYTES
-"""Of a body as it is sent, in chunks, say: nobody sends a byte in each."""
+BODY_BYTES_PER_FRAMING: Final = 8
+"""What stands around a body (the head, the sizes of chunks, trailers) may be twice what a head may be, and one byte
+more for so many of the body: whoever sends a body in chunks of a few bytes makes more work than sense."""
+
+MOST_PIPELINED: Final = 16
+"""Requests that are taken from what is read at once. Others' requests are not read meanwhile."""
 
 _FIELDS: Final = frozenset(
     (b"host", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect")
 )
+"""What is looked at; none of them may come twice."""
 
 
 class Reader:
@@ -35,8 +40,9 @@ class Reader:
     """
 
     __slots__ = (
-        "_app", "_chunks", "_deliver", "_fed_bytes", "_fields", "_head_seconds", "_in_head", "_interim", "_parser",
-        "_received_bytes", "_remote", "_request", "_skips", "_target", "deadline", "has_ended", "leaves_unread",
+        "_app", "_chunks", "_deliver", "_delivered", "_fed_bytes", "_fields", "_head_bytes", "_head_seconds",
+        "_in_head", "_interim", "_parser", "_received_bytes", "_remote", "_repeated", "_request", "_skips", "_target",
+        "deadline", "has_ended", "leaves_unread",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +64,8 @@ class Reader:
         """By when the head, or the body, that is being read must be here; a connection begins with a head."""
 
         self.has_ended = False
+        """Whether the request delivered last is the last one."""
+
         self.leaves_unread = False
         """Whether the client may still be sending what nobody reads."""
 
@@ -66,6 +74,9 @@ class Reader:
         self._skips = False
         self._target = b""
         self._fields: dict[bytes, bytes] = {}
+        self._repeated = b""
+        self._delivered = 0
+        self._head_bytes = 0
         self._chunks: list[bytes] = []
         self._fed_bytes = 0
         self._received_bytes = 0
@@ -79,6 +90,7 @@ class Reader:
         if self.has_ended:
             return
         self._fed_bytes += len(data)
+        self._delivered = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -90,27 +102,36 @@ class Reader:
         self._bound()
 
     def give_up(self) -> None:
-        """The deadline has passed: a body is told so. Nobody answers half a head."""
+        """The deadline has passed: a body is told so. Nobody answers half a head; nothing is read after it."""
         seconds = self._app.body_deadline_seconds
         if self._request is not None:
             text = f"the body did not arrive within {seconds:g} s; send it whole"
             self._give_up(InvalidRequest(text, status=408, reason="slow_body"))
+        self.close()
+
+    def resume(self) -> None:
+        """It was not for the client that nothing was read: what it has begun has its time from now."""
+        if self.deadline < inf:
+            self.deadline = monotonic() + (self._head_seconds if self._in_head else self._app.body_deadline_seconds)
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Nothing more is read."""
         self.has_ended = True
+        self.deadline = inf
+        self._chunks.clear()
         if self._request is not None:
             BODIES.release(self._request)
 
     def _bound(self) -> None:
         if self._in_head:
             if self._fed_bytes > MAX_HEAD_BYTES:
-                text = f"the head of this request is over the limit of {MAX_HEAD_BYTES} bytes"
-                self._give_up(InvalidRequest(text, status=431, reason="head_too_large"))
+                self._give_up(_head_too_large())
             elif self.deadline == inf:
                 self.deadline = monotonic() + self._head_seconds
-        elif self._request is not None and self._fed_bytes > MAX_FRAMED_BYTES:
-            self._give_up(too_large())
+        elif self._request is not None:
+            framing = self._fed_bytes - self._received_bytes
+            if framing > 2 * MAX_HEAD_BYTES + self._received_bytes // BODY_BYTES_PER_FRAMING:
+                self._give_up(_unreadable("its body comes in too small pieces; send it whole"))
 
     def _give_up(self, error: InvalidRequest) -> None:
         if self.has_ended:
@@ -127,26 +148,34 @@ class Reader:
     def _end(self, request: Request) -> None:
         """Answer this one, and read no more."""
         self.has_ended = self.leaves_unread = True
-        request.keeps_connection = False
+        self._chunks.clear()
         self._hand_over(request)
 
     def _hand_over(self, request: Request) -> None:
         self.deadline, self._fed_bytes = inf, 0
         self._request, self._in_head = None, False
+        self._delivered += 1
+        request.whole_at = monotonic()
         self._deliver(request)
 
     # What follows is called by httptools, within `feed`.
 
     def on_message_begin(self) -> None:
-        self._in_head = True
-        self._target = b""
+        self._in_head, self._head_bytes = True, 0
+        self._target = self._repeated = b""
         self._fields.clear()
 
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head and (name := name.lower()) in _FIELDS:
+        if not self._in_head:  # a trailer, of which nothing is wanted
+            return
+        self._head_bytes += len(name) + len(value)
+        if (name := name.lower()) in _FIELDS:
+            if name in self._fields:
+                self._repeated = name
             self._fields[name] = value
 
     def on_headers_complete(self) -> None:
@@ -157,10 +186,10 @@ class Reader:
         declared = self._fields.get(b"content-length")
         declared_bytes = None if declared is None else int(declared)
         has_body = bool(declared_bytes) or b"transfer-encoding" in self._fields
-        why_not = self._unreadable(has_body=has_body)
+        why_not = self._refusal(has_body=has_body)
         if why_not is not None:
             self._request = request
-            self._give_up(_unreadable(why_not))
+            self._give_up(why_not)
             return
         request.answer = self._app.refusal(request, self._fields, declared_bytes)
         if has_body and request.answer is not None:
@@ -180,22 +209,39 @@ class Reader:
             path=_path(self._target),
             remote=self._remote,
             head_at=monotonic(),
-            keeps_connection=self._parser.should_keep_alive(),
         )
 
-    def _unreadable(self, *, has_body: bool) -> str | None:
-        """What of a head does not go together, though each line of it can be read."""
+    def _refusal(self, *, has_body: bool) -> InvalidRequest | None:
+        """Why a head will not do, though each line of it can be read."""
+        version, coding = self._parser.get_http_version(), self._fields.get(b"transfer-encoding")
+        if self._head_bytes > MAX_HEAD_BYTES:
+            return _head_too_large()
+        if self._delivered >= MOST_PIPELINED:
+            return _unreadable(f"more than {MOST_PIPELINED} came at once; wait for answers")
+        if version not in ("1.0", "1.1"):
+            return _unreadable(f"HTTP/{version} is not spoken here; send HTTP/1.1")
+        if version == "1.1" and b"host" not in self._fields:
+            return _unreadable("it names no Host, which RFC 9112 demands")
+        if self._repeated:
+            return _unreadable(f"{self._repeated.decode()} comes twice")
+        if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
+            return _unreadable("its Transfer-Encoding is not just `chunked`, of HTTP/1.1")
         if has_body and self._parser.should_upgrade():
-            return "its body is to be of another protocol"
-        if b"host" not in self._fields and self._parser.get_http_version() == "1.1":
-            return "it names no Host, which RFC 9112 demands"
+            return _unreadable("its body is to be of another protocol")
         return None
+
+    def _keeps_connection(self) -> bool:
+        """HTTP/1.0 has its own way of asking for it, which nobody needs here."""
+        parser = self._parser
+        return parser.should_keep_alive() and not parser.should_upgrade() and parser.get_http_version() == "1.1"
 
     def on_body(self, chunk: bytes) -> None:
         request = self._request
-        if request is None or self._skips:
+        if request is None:
             return
         self._received_bytes += len(chunk)
+        if self._skips:
+            return
         try:
             if self._received_bytes > MAX_BODY_BYTES:
                 raise too_large()
@@ -211,7 +257,7 @@ class Reader:
             return
         request.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
-        self.has_ended = not request.keeps_connection
+        self.has_ended = not self._keeps_connection()
         self._hand_over(request)
 
 
@@ -221,6 +267,11 @@ def _path(target: bytes) -> str:
         with suppress(httptools.HttpParserInvalidURLError):  # the authority form of CONNECT
             target = httptools.parse_url(target).path or b"/"
     return target.partition(b"?")[0].decode("latin-1")
+
+
+def _head_too_large() -> InvalidRequest:
+    text = f"the head of this request is over the limit of {MAX_HEAD_BYTES} bytes"
+    return InvalidRequest(text, status=431, reason="head_too_large")
 
 
 def _unreadable(why: str) -> InvalidRequest:

@@ -50,15 +50,14 @@ class Admission:
 
     async def judge(self, request: AdmissionRequest) -> Verdict:
         """Once the profile is known, or has been waited for."""
-        known = self.judge_known(request)
-        if known is not None or request.object is None:
+        if (known := self.judge_known(request)) is not None or (pod := request.object) is None:
             return known or Verdict.passing()
         membership = await await_profile(
             self.tenancy, request.namespace, budget_seconds=self.lag_budget_seconds, clock=self.clock
         )
         if membership.profile is None:
             return self._without_profile(request.namespace, membership)
-        return self._apply(request.object, membership.profile)
+        return self._apply(pod, membership.profile)
 
     def _apply(self, pod: Pod, profile: TenantProfile) -> Verdict:
         profile, unattended = attended(profile, self.tenancy.is_attended)

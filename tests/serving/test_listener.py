@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,8 +18,10 @@ from prometheus_client import REGISTRY
 from serving import connections, reading
 from serving.addresses import Address
 from serving.apps import App
+from serving.budget import BODIES
 from serving.listener import Listener
 from serving.messages import TEXT, Answer, Request
+from serving.reading import Reader
 from tests.serving.client import LOOPBACK
 
 GET = b"GET / HTTP/1.1\r\nHost: stoker\r\n\r\n"
@@ -62,6 +65,15 @@ class Server:
         address = self.listener.address
         hostname = "localhost" if context else None
         return await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=hostname)
+
+    async def send_alone_while_held(self, writer: asyncio.StreamWriter, part: bytes) -> None:
+        """As `send_alone`, where handlers are held up."""
+        writer.write(part)
+        await writer.drain()
+        reader, other = await self.connect()
+        other.write(BEGUN + b"}")
+        await read_answer(reader)
+        other.close()
 
     async def send_alone(self, writer: asyncio.StreamWriter, part: bytes) -> None:
         """It is read before anything else comes: who was answered since then was read later."""
@@ -327,10 +339,118 @@ async def test_who_sends_on_without_reading_is_not_listened_to() -> None:
     async with serving() as server:
         server.may_end.clear()
         _, writer = await server.connect()
-        writer.write(GET * 1_000_000)  # more than all buffers between the two take
+        await server.send_alone_while_held(writer, GET * 2)
+        writer.write(b" " * 20_000_000)  # more than all buffers between the two take
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(writer.drain(), 0.5)
         writer.transport.abort()
+
+
+async def test_of_many_requests_at_once_the_first_are_answered_and_the_connection_ends() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(GET * 1_000)
+        answers = [await read_answer(reader) for _ in range(reading.MOST_PIPELINED + 1)]
+        assert await reader.read() == b""
+        writer.close()
+    assert [head.split()[1] for head, _ in answers] == ["200"] * reading.MOST_PIPELINED + ["400"]
+
+
+async def test_nothing_of_a_refused_body_is_kept_while_its_connection_lingers() -> None:
+    head = BEGUN.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked").removesuffix(b"{")
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(head + b"900000\r\n" + b" " * 0x900000)
+        assert (await read_answer(reader))[0].startswith("HTTP/1.1 413")
+        assert BODIES.held_bytes == 0
+        assert not [found for found in gc.get_objects() if isinstance(found, Reader) and found._chunks]  # noqa: SLF001 - what it keeps is what is asked
+        writer.close()
+
+
+@pytest.mark.parametrize("rest", [b"0\r\nX: " + b"y" * 200_000, b"1\r\n \r\n" * 40_000])
+async def test_a_body_that_is_framing_for_the_most_part_is_refused(rest: bytes) -> None:
+    head = BEGUN.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked").removesuffix(b"{")
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(head + rest)
+        assert (await read_answer(reader))[0].startswith("HTTP/1.1 400")
+        writer.close()
+
+
+async def test_an_answer_that_is_not_taken_ends_with_its_deadline_however_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Shorter than the buffer at which writing is paused, and the last one: nothing but the deadline ends it."""
+    monkeypatch.setattr(connections, "SEND_DEADLINE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "UNSENT_BYTES", 100_000_000)
+    async with serving() as server:
+        _, writer = await server.connect()
+        writer.write(GET.replace(b"/", b"/large", 1).removesuffix(b"\r\n") + b"Connection: close\r\n\r\n")
+        async with asyncio.timeout(5):
+            await server.listener.drain(30.0)  # which waits for every connection
+        writer.close()
+
+
+async def test_one_connection_that_we_stumble_over_ends_no_other_ones_deadlines(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look, failing = connections.Connection.look, iter([ZeroDivisionError("a defect")])
+
+    def look_once(connection: connections.Connection, now: float) -> None:
+        for error in failing:
+            raise error
+        look(connection, now)
+
+    monkeypatch.setattr(connections.Connection, "look", look_once)
+    async with serving(head_deadline_seconds=0.05) as server:
+        silent = [await server.connect() for _ in range(2)]
+        for reader, writer in silent:
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+    assert "a defect" in caplog.text
+
+
+async def test_a_part_of_a_request_that_was_not_listened_to_has_its_time_afterwards() -> None:
+    async with serving(head_deadline_seconds=0.3) as server:
+        server.may_end.clear()
+        reader, writer = await server.connect()
+        await server.send_alone_while_held(writer, GET + GET + GET[:10])
+        silent, silent_writer = await server.connect()
+        assert await silent.read() == b""  # the deadline has passed for who came after it
+        server.may_end.set()
+        writer.write(GET[10:])
+        assert [(await read_answer(reader))[1] for _ in range(3)] == [b"done\n"] * 3
+        writer.close()
+        silent_writer.close()
+
+
+async def test_half_a_request_costs_the_one_before_it_no_answer() -> None:
+    async with serving(head_deadline_seconds=0.05) as server:
+        server.may_end.clear()
+        reader, writer = await server.connect()
+        await server.send_alone_while_held(writer, GET + GET[:10])
+        silent, silent_writer = await server.connect()
+        assert await silent.read() == b""  # the deadline has passed for who came after it
+        server.may_end.set()
+        head, body = await read_answer(reader)
+        assert (body, "connection: close" in head.lower()) == (b"done\n", True)
+        assert await reader.read() == b""
+        writer.close()
+        silent_writer.close()
+
+
+async def test_draining_closes_connections_that_have_asked_nothing() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        other, other_writer = await server.connect()
+        other_writer.write(GET)
+        await read_answer(other)  # so that the one before it was accepted
+        async with asyncio.timeout(5):
+            await server.listener.drain(30)
+        assert await reader.read() == b""
+        writer.close()
+        other_writer.close()
 
 
 @pytest.mark.parametrize("size", [1, 7, 1_000])
@@ -380,14 +500,21 @@ async def test_a_connection_ends_with_an_answer_after_which_nothing_can_come(fie
     async with serving() as server:
         reader, writer = await server.connect()
         writer.write(GET.removesuffix(b"\r\n") + field + b"\r\n\r\n")
-        assert (await read_answer(reader))[1] == b"done\n"
-        if field.startswith(b"Connection"):
-            assert await reader.read() == b""
+        head, body = await read_answer(reader)
+        assert (body, "connection: close" in head.lower()) == (b"done\n", True)
+        assert await reader.read() == b""
         writer.close()
 
 
-@pytest.mark.parametrize("sent", [b"GET /" + b"x" * 40_000, GET.removesuffix(b"\r\n") + b"X: " + b"y" * 40_000])
-async def test_a_head_without_end_is_refused(sent: bytes) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /" + b"x" * 40_000,
+        GET.removesuffix(b"\r\n") + b"X: " + b"y" * 40_000,
+        GET.removesuffix(b"\r\n") + b"X: " + b"y" * 40_000 + b"\r\n\r\n",
+    ],
+)
+async def test_a_head_that_is_too_long_is_refused(sent: bytes) -> None:
     async with serving() as server:
         reader, writer = await server.connect()
         writer.write(sent)
@@ -398,6 +525,9 @@ async def test_a_head_without_end_is_refused(sent: bytes) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
+        b"Content-Length: 4\r\nContent-Length: 4",
+        b"Content-Length: 4\r\nHost: other",
+        b"Transfer-Encoding: gzip, chunked",
         b"Content-Length: 4\r\nContent-Length: 5",
         b"Content-Length: +4",
         b"Transfer-Encoding: chunked\r\nContent-Length: 4",
@@ -416,10 +546,11 @@ async def test_a_request_whose_end_cannot_be_told_is_refused_and_ends_its_connec
         writer.close()
 
 
-async def test_a_request_without_a_host_is_refused() -> None:
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n\r\n", GET.replace(b"1.1", b"2.0"), b"GET / HTTP/0.9\r\n\r\n"])
+async def test_what_is_no_request_of_http_1_is_refused(sent: bytes) -> None:
     async with serving() as server:
         reader, writer = await server.connect()
-        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        writer.write(sent)
         assert (await read_answer(reader))[0].startswith("HTTP/1.1 400")
         writer.close()
 
