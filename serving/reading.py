@@ -200,7 +200,7 @@ class Reader:
             request.answer = self._app.shed(request)
             self._skips = request.answer is not None
             self.deadline = request.head_at + self._app.body_deadline_seconds
-            if self._fields.get(b"expect", b"").lower() == b"100-continue":
+            if self._fields.get(b"expect", b"").lower() == b"100-continue" and self._parser.get_http_version() == "1.1":
                 self._interim(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _begun(self) -> Request:
