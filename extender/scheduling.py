@@ -203,4 +203,5 @@ class Scheduling:
             return None
         images = (*needs.images, *node.pulling)
         sizes = KnownSizes({image: self._fleet.bytes_of(image, node.architecture) for image in images})
-        return Choice(pod.metadata, needs, profile, node, more_starting, sizes, now)
+        identity = wire.Metadata(pod.metadata.name, pod.metadata.namespace, pod.metadata.uid)
+        return Choice(identity, needs, profile, node, more_starting, sizes, now)
