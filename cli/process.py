@@ -201,6 +201,7 @@ class ServingProcess:
         from extender.scheduling import Scheduling
         from extender.telling import Telling
 
+        # Both wait for a pause: what is told in one takes longer to write, and the scheduler may ask again meanwhile.
         recorder = EventRecorder(self._client, "stoker-extender", is_busy=lambda: scheduling.is_asked)
         self._background(recorder.run(), "events")
         telling = Telling(recorder.emit, is_busy=lambda: scheduling.is_asked)

@@ -97,7 +97,10 @@ class AskedNodes:
 
 
 class AskedLists:
-    """The lists of the last requests; `read` makes names of what was not among them."""
+    """The lists of the last requests; `read` makes names of what was not among them.
+
+    Only those that are spelled plainly, as kube-scheduler spells them, are kept: others may name millions.
+    """
 
     def __init__(self, read: Callable[[bytes], list[str]]) -> None:
         self._read = read
@@ -109,5 +112,6 @@ class AskedLists:
             if asked.raw == raw:
                 return asked
         asked = AskedNodes(raw, self._read)
-        self._last.appendleft(asked)
+        if asked.names.spelling is not None:
+            self._last.appendleft(asked)
         return asked

@@ -26,6 +26,10 @@ WORD_BYTES: Final = 8
 MOST_WORDS: Final = 32
 """255 bytes and a zero: no name of a node is longer than 253 (DNS subdomain)."""
 
+MOST_NAMES: Final = 65_536
+"""More nodes than any Kubernetes has (5,000 are its own limit). A body of 8 MiB may name 2.8 million, and to find
+a name takes up to a KiB."""
+
 _QUOTE: Final = ord('"')
 _BETWEEN: Final = len('","')
 _FACTORS: Final = np.frombuffer(
@@ -42,16 +46,22 @@ class Spelling:
     begins: Rows
     lengths: Rows
 
-    def name(self, position: int) -> str:
-        begin = int(self.begins[position])
-        return self.raw[begin : begin + int(self.lengths[position])].decode()
+    def names(self, positions: Rows) -> list[str]:
+        begins, lengths = self.begins[positions].tolist(), self.lengths[positions].tolist()
+        return [self.raw[begin : begin + length].decode() for begin, length in zip(begins, lengths, strict=True)]
 
 
 def spelling_of(raw: bytes) -> Spelling | None:
-    """Of valid JSON; None where names have to be read: escapes, blanks, anything beyond ASCII, no array of strings."""
+    """Of valid JSON; None where names have to be read: escapes, blanks, anything beyond ASCII, no array of strings.
+
+    So have more than `MOST_NAMES`.
+    """
     if not (raw.startswith(b'["') and raw.endswith(b'"]') and raw.isascii()) or b"\\" in raw:
         return None
-    quotes = np.flatnonzero(np.frombuffer(raw, np.uint8) == _QUOTE)
+    is_quote = np.frombuffer(raw, np.uint8) == _QUOTE
+    if np.count_nonzero(is_quote) > 2 * MOST_NAMES:
+        return None
+    quotes = np.flatnonzero(is_quote)
     begins, ends = quotes[0::2] + 1, quotes[1::2]
     if (begins[1:] - ends[:-1] != _BETWEEN).any():
         return None
@@ -106,14 +116,15 @@ class Directory:
         rows = self._slots.take(self._slots_of(words, 0)).astype(np.intp)
         left = self._unlike(rows, words)
         rows[left] = self._slots.take(self._slots_of(words[left], 1))
-        for position in left[self._unlike(rows[left], words[left])].tolist():
-            rows[position] = self.by_name[spelling.name(position)]
+        left = left[self._unlike(rows[left], words[left])]
+        rows[left] = [self.by_name.get(name, NOBODY) for name in spelling.names(left)]
         return rows
 
     def _unlike(self, rows: Rows, words: NDArray[np.uint64]) -> Rows:
-        """The positions at which a row's name is another; some of them several times."""
-        positions: Rows = np.flatnonzero(self._words.take(rows, axis=0) != words) // words.shape[1]
-        return positions
+        """The positions at which a row's name is another."""
+        is_unlike = np.zeros(len(rows), bool)
+        is_unlike[np.flatnonzero(self._words.take(rows, axis=0) != words) // words.shape[1]] = True
+        return np.flatnonzero(is_unlike)
 
     def _words_of(self, spelling: Spelling) -> NDArray[np.uint64]:
         """Each name's bytes and what follows them, and of that only what is the name's."""

@@ -196,11 +196,16 @@ class Scheduling:
             self._tell(choice)
 
     def _choice(self, pod: wire.Pod, answer: _Answer) -> Choice | None:
-        """For a node that was not among the best, as things are now: the pod itself counts as starting there."""
+        """For a node that was not among the best, as things are now: the pod itself counts as starting there.
+
+        None where nothing can be said of such a node: it is gone, or the snapshot is not reliable any more.
+        """
         name, needs, profile = pod.spec.node_name, answer.outlook.needs, answer.outlook.profile
-        node, more_starting, now = answer.about(name) or (self._fleet.node(name), -1.0, self._clock.now())
+        known = self._fleet.node(name) if self._fleet.ready() is None else None
+        node, more_starting, now = answer.about(name) or (known, -1.0, self._clock.now())
         if node is None:
             return None
         images = (*needs.images, *node.pulling)
         sizes = KnownSizes({image: self._fleet.bytes_of(image, node.architecture) for image in images})
-        return Choice(pod.metadata, needs, profile, node, more_starting, sizes, now)
+        identity = wire.Metadata(pod.metadata.name, pod.metadata.namespace, pod.metadata.uid)
+        return Choice(identity, needs, profile, node, more_starting, sizes, now)

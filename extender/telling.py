@@ -47,6 +47,8 @@ class Choice:
     """A pod that is bound to a node, and what the forecast for it there rests on."""
 
     pod: wire.Metadata
+    """Its name, namespace and uid alone: many choices wait, and a pod's annotations may have 256 KiB."""
+
     needs: PodNeeds
     profile: ProfileSpec
     node: NodeFacts

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from extender import directory
 from extender.columns import LEAST_CAPACITY, NOBODY
-from extender.directory import Directory, spelling_of
+from extender.directory import MOST_NAMES, Directory, RowsByName, spelling_of
 
 LETTERS = st.sampled_from("ab-.0")
 NAMES = st.text(LETTERS, min_size=1, max_size=40) | st.text(LETTERS, min_size=240, max_size=260)
@@ -100,4 +101,26 @@ def test_what_is_not_plainly_spelled_has_to_be_read(raw: bytes) -> None:
 def test_a_plain_list_is_spelled_as_it_is_read() -> None:
     spelling = spelling_of(b'["a","","node-1"]')
     assert spelling is not None
-    assert [spelling.name(position) for position in range(3)] == ["a", "", "node-1"]
+    assert spelling.names(np.arange(3)) == ["a", "", "node-1"]
+
+
+class CountedRows(RowsByName):
+    """Counts how often a name is looked up."""
+
+    looks = 0
+
+    def get(self, name: str, otherwise: int) -> int:  # type: ignore[override] # as it is asked here
+        self.looks += 1
+        return super().get(name, otherwise)
+
+
+def test_a_name_that_is_no_nodes_is_looked_up_once_however_many_words_it_has() -> None:
+    subject = of([f"ip-10-0-0-{number}.us-west-2.compute.internal" for number in range(200)])
+    subject.by_name = rows = CountedRows(subject.by_name)
+    strangers = [f"192-168-{number}.a-node-of-another-cluster" for number in range(300)]
+    assert (found(subject, strangers), rows.looks) == ([NOBODY] * 300, 300)
+
+
+@pytest.mark.parametrize(("surplus", "is_read"), [(0, False), (1, True)])
+def test_more_names_than_any_cluster_has_are_read_and_not_spelled(surplus: int, is_read: bool) -> None:
+    assert (spelling_of(written(["n"] * (MOST_NAMES + surplus))) is None) == is_read

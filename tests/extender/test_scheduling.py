@@ -165,6 +165,17 @@ def test_a_choice_that_was_not_among_the_best_is_forecast_without_the_pod_itself
     assert (told["node"], told["terms"]["contention"], told["terms"]["pull"]) == ("cold", 0.0, 40.3)
 
 
+@pytest.mark.parametrize(("chosen", "told"), [("warm", ["agent-1"]), ("cold", [])])
+def test_what_cannot_be_relied_on_at_the_binding_is_not_told_and_what_decided_is(chosen: str, told: list[str]) -> None:
+    world = World()
+    world.add("warm")
+    world.add("cold", images=[image("other:v1")])
+    world.scores(tenant_pod(), "warm", "cold")
+    world.complaint = "nodes: stale"
+    world.bind(tenant_pod(), chosen)
+    assert [event.name for event in world.told] == told
+
+
 def test_a_pod_that_is_ready_when_its_binding_is_seen_costs_no_negative_contention() -> None:
     world = World()
     world.add("cold", images=[image("other:v1")])

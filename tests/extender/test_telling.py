@@ -128,6 +128,17 @@ async def test_one_that_cannot_be_told_is_logged_and_the_next_is_told(caplog: py
     assert "a choice could not be told" in caplog.text
 
 
+def test_a_choice_keeps_of_its_pod_only_which_one_it_is() -> None:
+    world = World()
+    world.add("warm")
+    world.scores(tenant_pod(), "warm")
+    bound = tenant_pod(on="warm")
+    bound.metadata.annotations["a-tenants"] = "x" * 1_000
+    world.fleet.pod_changed(tenant_pod(), bound)
+    [made] = world.choices
+    assert made.pod == wire.Metadata("agent-1", "tenant-a", bound.metadata.uid)
+
+
 def test_sizes_that_are_reported_after_the_binding_do_not_change_what_is_told_of_it() -> None:
     world = World()
     world.add("cold", images=[image("other:v1")])
