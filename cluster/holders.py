@@ -117,7 +117,7 @@ async def connect(host: str, port: int) -> Answer:
 
 
 class HolderWatch:
-    """Tells at once when the holder of a Lease is dead."""
+    """Tells at once, and once, when the holder of a Lease is dead."""
 
     def __init__(
         self,
@@ -130,6 +130,7 @@ class HolderWatch:
         self._connect = connect
         self._sleep = sleep
         self._sight: Sight | None = None
+        self._is_told = False
 
     @property
     def is_dead(self) -> bool:
@@ -140,13 +141,15 @@ class HolderWatch:
         """This one is seen to hold the Lease, or has just taken it."""
         if self._sight is None or self._sight.holder != holder:
             self._sight = Sight(holder, self.us, is_first=self._sight is None)
+            self._is_told = False
 
     async def death(self) -> None:
-        """Returns when the holder is dead, and never where there is none that could be."""
+        """Returns when the holder is dead, once for each: who could not take its Lease then has time until it can."""
         while True:
             await self._sleep(PROBE_SECONDS)
             await self._probe()
-            if self.is_dead:
+            if self.is_dead and not self._is_told:
+                self._is_told = True
                 return
 
     async def _probe(self) -> None:

@@ -160,7 +160,7 @@ class Leadership:
         self._leading = False
 
     async def _pause(self) -> None:
-        """Until the next round is due, or the holder is known to be dead."""
+        """Until the next round is due, or the holder becomes known to be dead."""
         waits = [asyncio.ensure_future(wait) for wait in (self._sleep(RENEW_SECONDS), self._holders.death())]
         try:
             over, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -203,6 +203,9 @@ class Leadership:
             self._lose(f"held by {holder.identity}")
             return
         await self._client.update(self._lease.path, self._body(current, self._us))
+        if self._holders.is_dead:
+            fields = {"lease": self._lease.name, "holder": holder.identity}
+            log.warning("took the Lease of a holder that is dead", extra={"fields": fields})
         self._win(started)
 
     def _may_take(self, holder: Holder, spec: dict[str, Any]) -> bool:
@@ -211,12 +214,8 @@ class Leadership:
         if observed != self._observed:
             self._observed, self._observed_at = observed, self._clock()
         lasts = spec.get("leaseDurationSeconds") or LEASE_SECONDS
-        if holder.identity in ("", self.identity) or self._clock() - self._observed_at >= lasts:
-            return True
-        if not self._holders.is_dead:
-            return False
-        log.warning("the holder is dead", extra={"fields": {"lease": self._lease.name, "holder": holder.identity}})
-        return True
+        is_over = holder.identity in ("", self.identity) or self._clock() - self._observed_at >= lasts
+        return is_over or self._holders.is_dead
 
     def _body(self, current: dict[str, Any], holder: Holder, *, seconds: int = LEASE_SECONDS) -> dict[str, Any]:
         """The Lease with this holder; its resourceVersion makes the write a precondition."""

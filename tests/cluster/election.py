@@ -135,6 +135,7 @@ class Replica:
 
     async def round(self, after: float = RENEW_SECONDS) -> None:
         self.now += after
+        self._slept = asyncio.Semaphore(0)  # a round that a probe led to has slept too
         self._turn.release()
         await self.first_round()
 

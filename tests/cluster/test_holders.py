@@ -125,6 +125,16 @@ async def test_a_watch_returns_when_the_holder_is_dead() -> None:
     assert network.asked == [("10.0.0.2", 9090)] * 3
 
 
+async def test_a_watch_tells_of_a_death_once() -> None:
+    network = Network(ACCEPTED, REFUSED, REFUSED, REFUSED)
+    watch = network.watch()
+    watch.met(THEM)
+    await asyncio.wait_for(watch.death(), 10)
+    with pytest.raises(IndexError):  # it went on asking until the network had no answer left
+        await asyncio.wait_for(watch.death(), 10)
+    assert watch.is_dead
+
+
 async def test_what_was_seen_of_one_holder_is_not_held_against_the_next() -> None:
     network = Network(ACCEPTED, REFUSED, REFUSED, ACCEPTED, REFUSED)
     watch = network.watch()
