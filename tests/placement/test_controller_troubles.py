@@ -234,6 +234,36 @@ async def test_a_new_leader_looks_at_once_whenever_it_would_have_looked(
         assert (await desk.opened()).status.nominated_node_name == "warm"
 
 
+async def test_a_new_leader_decides_when_it_has_seen_what_the_one_before_wrote_last(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch brings it while the new leader waits; sooner, it would give the same room to another pod."""
+    monkeypatch.setattr(controller, "CATCH_UP_WALL_SECONDS", 3_600.0)
+    sleep = asyncio.sleep
+
+    async def delivering(seconds: float) -> None:
+        if seconds == controller.CATCH_UP_WALL_SECONDS:
+            desk.deliver()
+        else:
+            await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", delivering)
+    desk.leader.leading = False
+    desk.node("warm", cpu="1")
+    desk.pod("promised")
+    desk.pod("urgent", priority=10)
+    async with desk.at_work():
+        await desk.until(lambda: counted("stoker_leading") == 0)
+        desk.is_delivering = False
+        version = desk.read("promised").metadata.resource_version
+        desk.write("promised", version, opens=True, node="warm", forecast='{"node": "warm"}')
+        desk.leader.leading = True
+        for tell in desk.leader.observers:
+            tell()
+        assert (await desk.opened("urgent")).status.nominated_node_name == ""
+    assert desk.read("promised").status.nominated_node_name == "warm"
+
+
 async def test_a_new_leader_counts_the_hold_from_when_the_pod_was_first_seen(desk: Desk) -> None:
     desk.leader.leading = False
     desk.node("warm")
