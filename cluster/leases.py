@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -59,6 +60,7 @@ class LeaseObserver:
         self._renewed: dict[str, str] = {}
         self._seen: dict[str, float] = {}
         self._met: dict[str, float] = {}
+        self._news = asyncio.Event()
 
     def changed(self, old: wire.Lease | None, new: wire.Lease | None) -> None:
         """A Lease that is new to us may be long dead: only a change of its renewal counts.
@@ -66,6 +68,7 @@ class LeaseObserver:
         Giving it back counts as the last renewal: whoever waits for it takes it at his next look, and nothing may go
         unattended in between.
         """
+        self._news.set()
         if new is None or not new.spec.holder_identity:
             name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
             was_held = self._renewed.pop(name, None) is not None
@@ -83,16 +86,26 @@ class LeaseObserver:
     def renewed_here(self, name: str) -> None:
         """By this very process, which need not wait until it sees that."""
         self._seen[name] = self._clock()
+        self._news.set()
 
     def complaint(self, asked: Collection[str]) -> str | None:
         """Why it is too early to tell the living of these from the dead: one was met, and not yet due for renewal."""
-        now = self._clock()
-        fresh = [
-            name
-            for name, met in self._met.items()
-            if name in asked and name not in self._seen and now - met < FIRST_LOOK_SECONDS
-        ]
+        fresh = self._fresh(asked)
         return f"not known yet whether {', '.join(sorted(fresh))} is renewed" if fresh else None
+
+    async def known(self, asked: Collection[str]) -> None:
+        """Return when there is no complaint: FIRST_LOOK_SECONDS after the last of these was met, at the latest."""
+        while fresh := self._fresh(asked):
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(fresh.values())):
+                    await self._news.wait()
+
+    def _fresh(self, asked: Collection[str]) -> dict[str, float]:
+        """Those of which it is too early to tell, and for how many seconds still."""
+        now = self._clock()
+        left = {name: met + FIRST_LOOK_SECONDS - now for name, met in self._met.items() if name in asked}
+        return {name: seconds for name, seconds in left.items() if seconds > 0 and name not in self._seen}
 
     def is_renewed(self, name: str) -> bool:
         seen = self._seen.get(name)
