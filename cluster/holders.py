@@ -43,8 +43,11 @@ class Holder:
 
     @classmethod
     def of(cls, lease: dict[str, Any]) -> Self:
+        """The address stands beside whose it is: who knows nothing of it takes a Lease and leaves it as it was."""
         annotations = lease["metadata"].get("annotations") or {}
-        return cls(lease["spec"].get("holderIdentity") or "", annotations.get(names.HOLDER_ADDRESS_ANNOTATION, ""))
+        identity = lease["spec"].get("holderIdentity") or ""
+        whose, _, address = annotations.get(names.HOLDER_ADDRESS_ANNOTATION, "").rpartition("@")
+        return cls(identity, address if whose == identity else "")
 
     @property
     def host_name(self) -> str:
@@ -64,7 +67,8 @@ class Holder:
         """The annotations of the Lease when it is this holder's: of another one's address nothing may be left."""
         annotations: dict[str, str] = dict(lease["metadata"].get("annotations") or {})
         annotations.pop(names.HOLDER_ADDRESS_ANNOTATION, None)
-        return annotations | ({names.HOLDER_ADDRESS_ANNOTATION: self.address} if self.address else {})
+        told = {names.HOLDER_ADDRESS_ANNOTATION: f"{self.identity}@{self.address}"} if self.address else {}
+        return annotations | told
 
 
 @dataclass(frozen=True, slots=True)

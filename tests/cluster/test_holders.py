@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,12 +94,24 @@ def test_who_was_never_reached_is_never_dead(answers: list[Answer]) -> None:
     assert not sight(*answers).is_dead
 
 
+def lease_of(identity: str, told: str) -> dict[str, Any]:
+    annotations = {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: told}
+    return {"metadata": {"annotations": annotations}, "spec": {"holderIdentity": identity}}
+
+
 def test_a_holder_is_read_from_its_lease_and_writes_its_address_alone() -> None:
-    lease = {"metadata": {"annotations": {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: THEM.address}}, "spec": {}}
-    assert Holder.of(lease) == Holder("", THEM.address)
-    assert US.writes(lease) == {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: US.address}
+    lease = lease_of(THEM.identity, f"{THEM.identity}@{THEM.address}")
+    assert Holder.of(lease) == THEM
+    assert US.writes(lease) == {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: f"{US.identity}@{US.address}"}
     assert Holder("").writes(lease) == {"a": "b"}
     assert Holder.of({"metadata": {}, "spec": {"holderIdentity": THEM.identity}}) == Holder(THEM.identity)
+
+
+@pytest.mark.parametrize("told", [f"{THEM.identity}@{THEM.address}", THEM.address, f"@{THEM.address}", "@", ""])
+def test_an_address_that_is_not_told_to_be_the_holders_is_nobodys(told: str) -> None:
+    """An older Stoker leaves the annotation of the holder before it; and who gave the Lease back has none."""
+    assert Holder.of(lease_of("older_0003", told)) == Holder("older_0003")
+    assert Holder.of(lease_of("", f"{THEM.identity}@{THEM.address}")) == Holder("")
 
 
 class Network:

@@ -18,7 +18,7 @@ ONE, OTHER, THIRD = "10.0.0.1:9090", "10.0.0.2:9090", "10.0.0.3:9090"
 
 async def test_the_holder_writes_where_it_listens_and_nothing_is_left_of_it_when_it_resigns(api: Api) -> None:
     one = await started(api, "one", ONE)
-    assert api.annotations == {names.HOLDER_ADDRESS_ANNOTATION: ONE}
+    assert api.annotations == {names.HOLDER_ADDRESS_ANNOTATION: f"{one.leadership.identity}@{ONE}"}
     api.annotations["example.com/kept"] = "yes"
     await one.leadership.resign()
     assert api.annotations == {"example.com/kept": "yes"}
@@ -39,7 +39,7 @@ async def test_who_waits_leads_as_soon_as_the_process_of_the_holder_is_gone(api:
     await other.probe()
     assert other.leading
     assert api.spec["holderIdentity"] == other.leadership.identity
-    assert api.annotations == {names.HOLDER_ADDRESS_ANNOTATION: OTHER}
+    assert api.annotations == {names.HOLDER_ADDRESS_ANNOTATION: f"{other.leadership.identity}@{OTHER}"}
 
 
 async def test_who_waits_leaves_a_holder_that_it_never_reached_until_the_lease_has_run_out(api: Api) -> None:
