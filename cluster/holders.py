@@ -23,8 +23,8 @@ CONNECT_SECONDS: Final = 1.0
 """In which an answer counts; within one machine, or a cluster, it takes a millisecond."""
 
 
-class Answer(StrEnum):
-    """Of a host that somebody tried to connect to."""
+class Reach(StrEnum):
+    """What became of an attempt to connect to somebody."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -81,7 +81,7 @@ class Sight:
     """Whether it held the Lease already when we looked for the first time."""
 
     was_reached: bool = False
-    answer: Answer = Answer.NONE
+    answer: Reach = Reach.NONE
     """The last one."""
 
     @property
@@ -101,23 +101,23 @@ class Sight:
     @property
     def is_dead(self) -> bool:
         """Certain of the process, as long as the network between us did not change its mind."""
-        return self.is_predecessor or (self.may_tell and self.was_reached and self.answer is Answer.REFUSED)
+        return self.is_predecessor or (self.may_tell and self.was_reached and self.answer is Reach.REFUSED)
 
-    def after(self, answer: Answer) -> Sight:
-        return replace(self, answer=answer, was_reached=self.was_reached or answer is Answer.ACCEPTED)
+    def after(self, answer: Reach) -> Sight:
+        return replace(self, answer=answer, was_reached=self.was_reached or answer is Reach.ACCEPTED)
 
 
-async def connect(host: str, port: int) -> Answer:
+async def connect(host: str, port: int) -> Reach:
     """Connect and say nothing."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
     except ConnectionRefusedError:
-        return Answer.REFUSED
+        return Reach.REFUSED
     except OSError:  # TimeoutError is one too
-        return Answer.NONE
+        return Reach.NONE
     writer.close()
-    return Answer.ACCEPTED
+    return Reach.ACCEPTED
 
 
 class HolderWatch:
@@ -127,7 +127,7 @@ class HolderWatch:
         self,
         us: Holder,
         *,
-        connect: Callable[[str, int], Awaitable[Answer]] = connect,
+        connect: Callable[[str, int], Awaitable[Reach]] = connect,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.us = us
@@ -179,7 +179,7 @@ async def reached_at(host: str, port: int, server: str) -> str:
             transport, _ = await loop.create_datagram_endpoint(
                 asyncio.DatagramProtocol, remote_addr=(parts.hostname or "", parts.port or 443)
             )
-    except OSError:
+    except (OSError, UnicodeError):  # the latter of names that cannot be any in DNS
         return ""
     host = transport.get_extra_info("sockname")[0]
     transport.close()

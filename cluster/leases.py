@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from cluster import wire
 from cluster.client import ApiClient
-from cluster.holders import Answer, Holder, HolderWatch, connect
+from cluster.holders import Holder, HolderWatch, Reach, connect
 from cluster.troubles import Troubles
 from model.errors import Conflict, NotFound, StokerError
 
@@ -125,7 +125,7 @@ class Leadership:
         *,
         identity: str,
         address: str = "",
-        connect: Callable[[str, int], Awaitable[Answer]] = connect,
+        connect: Callable[[str, int], Awaitable[Reach]] = connect,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         troubles: Troubles | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.holders import Answer, connect
+from cluster.holders import Reach, connect
 from lab.processes import free_ports
 from tests.cli.command import answer, serving, stoker, until
 
@@ -106,4 +106,4 @@ async def test_the_extender_does_not_wait_for_what_the_webhook_waits_for_and_nor
 
 async def _accepts(address: str) -> bool | None:
     host, _, port = address.rpartition(":")
-    return await connect(host, int(port)) is Answer.ACCEPTED or None
+    return await connect(host, int(port)) is Reach.ACCEPTED or None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cluster.client import ApiClient
-from cluster.holders import PROBE_SECONDS, Answer
+from cluster.holders import PROBE_SECONDS, Reach
 from cluster.leases import RENEW_SECONDS, Leadership, LeaseName
 from model.errors import Conflict, NotFound
 
@@ -19,6 +19,7 @@ class Api:
     """One Lease with a resourceVersion; `failure` is raised instead of an answer, `before_update` runs before a PUT."""
 
     def __init__(self) -> None:
+        self.server = "https://127.0.0.1:6443"
         self.lease: dict[str, Any] | None = None
         self.failure: Exception | None = None
         self.candidates: list[asyncio.Task[None]] = []
@@ -62,9 +63,9 @@ class Api:
         spec: dict[str, Any] = self.lease["spec"]
         return spec
 
-    async def connect(self, host: str, port: int) -> Answer:
+    async def connect(self, host: str, port: int) -> Reach:
         listens = self.listening.get(f"{host}:{port}")
-        return Answer.NONE if listens is None else Answer.ACCEPTED if listens else Answer.REFUSED
+        return Reach.NONE if listens is None else Reach.ACCEPTED if listens else Reach.REFUSED
 
     @property
     def annotations(self) -> dict[str, str]:

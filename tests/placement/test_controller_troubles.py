@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from model.errors import ApiError, Conflict, ConnectionFailed
-from placement import controller
+from placement import controller, decision
 from placement import judge as subject
 from placement.decision import decide
 from placement.inputs import GatedPod
 from placement.notices import Notices
-from placement.verdicts import Verdict
+from placement.verdicts import LetThrough, Verdict
 from tests.placement.desk import Desk, Document, counted
 
 
@@ -169,6 +169,29 @@ async def test_a_pod_that_we_stumble_over_is_let_through_and_keeps_nobody_back(
         assert (await desk.opened("odd")).status.nominated_node_name == ""
         assert (await desk.opened("sound")).status.nominated_node_name == "warm"
     assert counted("stoker_placement_round_errors_total") > before
+
+
+async def test_a_pod_that_we_stumble_over_before_its_turn_costs_no_other_its_placement(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(pod: GatedPod, now: float) -> LetThrough | None:
+        if pod.uid == "uid-odd":
+            raise RuntimeError("stumbled")
+        return decision.let_through_unseen(pod, now)
+
+    def stumble_too(pods: list[GatedPod], *rest: Any) -> dict[str, Verdict]:
+        for pod in pods:
+            stumble(pod, 0.0)
+        return decide(pods, *rest)
+
+    monkeypatch.setattr(subject, "let_through_unseen", stumble)
+    monkeypatch.setattr(subject, "decide", stumble_too)
+    desk.node("warm")
+    desk.pod("odd")
+    desk.pod("sound")
+    async with desk.at_work():
+        assert (await desk.opened("odd")).status.nominated_node_name == ""
+        assert (await desk.opened("sound")).status.nominated_node_name == "warm"
 
 
 async def test_one_among_many_that_we_stumble_over_is_found_in_few_tries(
