@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,6 +17,8 @@ from model import names
 from placement.controller import PlacementController
 from placement.gates import GateKeeper
 from serving.addresses import Address
+
+log = logging.getLogger(__name__)
 
 Background = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Lets work go on while the process lives."""
@@ -35,6 +38,12 @@ class Placing:
         """Run for the Lease. This address is listened on already: whoever connects there in vain takes us for dead."""
         client, snapshot = self._client, self._snapshot
         reached = await reached_at(listens.host, listens.port, client.server)
+        if not reached:
+            log.warning(
+                "no address on the way to the API server was found: while this process leads, its death is noticed "
+                "when the Lease has run out, not at once; start it again when the name can be looked up",
+                extra={"fields": {"server": client.server}},
+            )
         lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
         leadership = self._leadership = Leadership(
             client, lease, identity=platform.node(), address=reached, troubles=snapshot.troubles

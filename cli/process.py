@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,7 +34,8 @@ DRAIN_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 5.0
 """Together with what the health listener and the withdrawal take, within the Deployment's grace of 45 s."""
 
-ATTENDANCE_LOOK_SECONDS: Final = 0.05
+READ_SECONDS: Final = 10.0
+"""In which what the webhook goes by is read; what is not by then may be refused, and is done without."""
 
 log = logging.getLogger("stoker")
 
@@ -117,16 +118,13 @@ class ServingProcess:
             if keeper is not None:
                 self._background(keeper.run(), "certificates")
                 await _first(keeper.started.wait(), self._stop.wait())
-            if Role.WEBHOOK in self._options.roles:
-                await _first(self._attendance_known(), self._stop.wait())
             if not self._stop.is_set():
                 await self._listen(listeners)
         finally:
             linger_seconds = self._options.linger_seconds if self._not_serving is None else 0.0
             self._not_serving = "shutting down"
-            endings = [listener.drain(DRAIN_SECONDS, linger_seconds=linger_seconds) for listener in listeners]
-            if placing is not None:
-                endings.append(placing.end())
+            drains = [listener.drain(DRAIN_SECONDS, linger_seconds=linger_seconds) for listener in listeners.values()]
+            endings = [*drains, *(() if placing is None else (placing.end(),))]
             async with asyncio.timeout(linger_seconds + DRAIN_SECONDS + CLOSE_SECONDS):
                 await asyncio.gather(*endings)
             await health.drain(1.0)
@@ -155,17 +153,24 @@ class ServingProcess:
 
     async def _attendance_known(self) -> None:
         """Until pods need not do without a gate for want of knowledge, but for no longer than that takes to be had."""
-        from cluster.leases import FIRST_LOOK_SECONDS
+        from webhook.attendance import leases_behind
 
+        tenancy = self._snapshot.tenancy
         with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+            async with asyncio.timeout(READ_SECONDS):
                 await self._snapshot.admission_read()
-                while self._attendance_complaint():  # noqa: ASYNC110 - time makes it end too
-                    await asyncio.sleep(ATTENDANCE_LOOK_SECONDS)
+        await tenancy.leases.known(leases_behind(tenancy.profiles.values()))
 
-    async def _listen(self, listeners: list[Listener]) -> None:
-        for listener in listeners:
-            await listener.start()
+    async def _listen(self, listeners: Mapping[Role, Listener]) -> None:
+        """The webhook's last: what it waits for is nothing to the others."""
+        for role, listener in listeners.items():
+            if role is not Role.WEBHOOK:
+                await listener.start()
+        if Role.WEBHOOK in listeners:
+            await _first(self._attendance_known(), self._stop.wait())
+            if self._stop.is_set():
+                return
+            await listeners[Role.WEBHOOK].start()
         self._not_serving = None
         await self._stop.wait()
         log.info("stopping: not ready any more, requests are finished")
@@ -177,14 +182,14 @@ class ServingProcess:
         self._stack.push_async_callback(withdraw, source)  # after the keeper's end: the stack unwinds from its top
         return tls, keeper
 
-    def _listeners(self, tls: ServingTls | None) -> list[Listener]:
+    def _listeners(self, tls: ServingTls | None) -> dict[Role, Listener]:
         from serving.listener import Listener
 
         apps = {Role.WEBHOOK: self._webhook_app, Role.EXTENDER: self._extender_app}
-        listeners = []
+        listeners = {}
         for role, address in self._options.listens.roles.items():
             context = None if tls is None else self._context(role, tls, address)
-            listeners.append(Listener(apps[role](), address, ssl_context=context))
+            listeners[role] = Listener(apps[role](), address, ssl_context=context)
         return listeners
 
     def _context(self, role: Role, tls: ServingTls, address: Address) -> ssl.SSLContext:

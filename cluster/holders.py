@@ -23,8 +23,8 @@ CONNECT_SECONDS: Final = 1.0
 """In which an answer counts; within one machine, or a cluster, it takes a millisecond."""
 
 
-class Answer(StrEnum):
-    """Of a host that somebody tried to connect to."""
+class Reach(StrEnum):
+    """What became of an attempt to connect to somebody."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -43,8 +43,11 @@ class Holder:
 
     @classmethod
     def of(cls, lease: dict[str, Any]) -> Self:
+        """The address stands beside whose it is: who knows nothing of it takes a Lease and leaves it as it was."""
         annotations = lease["metadata"].get("annotations") or {}
-        return cls(lease["spec"].get("holderIdentity") or "", annotations.get(names.HOLDER_ADDRESS_ANNOTATION, ""))
+        identity = lease["spec"].get("holderIdentity") or ""
+        whose, _, address = annotations.get(names.HOLDER_ADDRESS_ANNOTATION, "").rpartition("@")
+        return cls(identity, address if whose == identity else "")
 
     @property
     def host_name(self) -> str:
@@ -64,7 +67,8 @@ class Holder:
         """The annotations of the Lease when it is this holder's: of another one's address nothing may be left."""
         annotations: dict[str, str] = dict(lease["metadata"].get("annotations") or {})
         annotations.pop(names.HOLDER_ADDRESS_ANNOTATION, None)
-        return annotations | ({names.HOLDER_ADDRESS_ANNOTATION: self.address} if self.address else {})
+        told = {names.HOLDER_ADDRESS_ANNOTATION: f"{self.identity}@{self.address}"} if self.address else {}
+        return annotations | told
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Sight:
     """Whether it held the Lease already when we looked for the first time."""
 
     was_reached: bool = False
-    answer: Answer = Answer.NONE
+    answer: Reach = Reach.NONE
     """The last one."""
 
     @property
@@ -97,39 +101,40 @@ class Sight:
     @property
     def is_dead(self) -> bool:
         """Certain of the process, as long as the network between us did not change its mind."""
-        return self.is_predecessor or (self.may_tell and self.was_reached and self.answer is Answer.REFUSED)
+        return self.is_predecessor or (self.may_tell and self.was_reached and self.answer is Reach.REFUSED)
 
-    def after(self, answer: Answer) -> Sight:
-        return replace(self, answer=answer, was_reached=self.was_reached or answer is Answer.ACCEPTED)
+    def after(self, answer: Reach) -> Sight:
+        return replace(self, answer=answer, was_reached=self.was_reached or answer is Reach.ACCEPTED)
 
 
-async def connect(host: str, port: int) -> Answer:
+async def connect(host: str, port: int) -> Reach:
     """Connect and say nothing."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
     except ConnectionRefusedError:
-        return Answer.REFUSED
+        return Reach.REFUSED
     except OSError:  # TimeoutError is one too
-        return Answer.NONE
+        return Reach.NONE
     writer.close()
-    return Answer.ACCEPTED
+    return Reach.ACCEPTED
 
 
 class HolderWatch:
-    """Tells at once when the holder of a Lease is dead."""
+    """Tells at once, and once, when the holder of a Lease is dead."""
 
     def __init__(
         self,
         us: Holder,
         *,
-        connect: Callable[[str, int], Awaitable[Answer]] = connect,
+        connect: Callable[[str, int], Awaitable[Reach]] = connect,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.us = us
         self._connect = connect
         self._sleep = sleep
         self._sight: Sight | None = None
+        self._is_told = False
 
     @property
     def is_dead(self) -> bool:
@@ -140,13 +145,15 @@ class HolderWatch:
         """This one is seen to hold the Lease, or has just taken it."""
         if self._sight is None or self._sight.holder != holder:
             self._sight = Sight(holder, self.us, is_first=self._sight is None)
+            self._is_told = False
 
     async def death(self) -> None:
-        """Returns when the holder is dead, and never where there is none that could be."""
+        """Returns when the holder is dead, once for each: who could not take its Lease then has time until it can."""
         while True:
             await self._sleep(PROBE_SECONDS)
             await self._probe()
-            if self.is_dead:
+            if self.is_dead and not self._is_told:
+                self._is_told = True
                 return
 
     async def _probe(self) -> None:
@@ -172,7 +179,7 @@ async def reached_at(host: str, port: int, server: str) -> str:
             transport, _ = await loop.create_datagram_endpoint(
                 asyncio.DatagramProtocol, remote_addr=(parts.hostname or "", parts.port or 443)
             )
-    except OSError:
+    except (OSError, UnicodeError):  # the latter of names that cannot be any in DNS
         return ""
     host = transport.get_extra_info("sockname")[0]
     transport.close()

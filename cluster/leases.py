@@ -11,6 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from cluster import wire
 from cluster.client import ApiClient
-from cluster.holders import Answer, Holder, HolderWatch, connect
+from cluster.holders import Holder, HolderWatch, Reach, connect
 from cluster.troubles import Troubles
 from model.errors import Conflict, NotFound, StokerError
 
@@ -59,6 +60,7 @@ class LeaseObserver:
         self._renewed: dict[str, str] = {}
         self._seen: dict[str, float] = {}
         self._met: dict[str, float] = {}
+        self._news = asyncio.Event()
 
     def changed(self, old: wire.Lease | None, new: wire.Lease | None) -> None:
         """A Lease that is new to us may be long dead: only a change of its renewal counts.
@@ -66,6 +68,7 @@ class LeaseObserver:
         Giving it back counts as the last renewal: whoever waits for it takes it at his next look, and nothing may go
         unattended in between.
         """
+        self._news.set()
         if new is None or not new.spec.holder_identity:
             name = (new or old).metadata.name  # type: ignore[union-attr] # a sink gets one of the two at least
             was_held = self._renewed.pop(name, None) is not None
@@ -83,16 +86,26 @@ class LeaseObserver:
     def renewed_here(self, name: str) -> None:
         """By this very process, which need not wait until it sees that."""
         self._seen[name] = self._clock()
+        self._news.set()
 
     def complaint(self, asked: Collection[str]) -> str | None:
         """Why it is too early to tell the living of these from the dead: one was met, and not yet due for renewal."""
-        now = self._clock()
-        fresh = [
-            name
-            for name, met in self._met.items()
-            if name in asked and name not in self._seen and now - met < FIRST_LOOK_SECONDS
-        ]
+        fresh = self._fresh(asked)
         return f"not known yet whether {', '.join(sorted(fresh))} is renewed" if fresh else None
+
+    async def known(self, asked: Collection[str]) -> None:
+        """Return when there is no complaint: FIRST_LOOK_SECONDS after the last of these was met, at the latest."""
+        while fresh := self._fresh(asked):
+            self._news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(fresh.values())):
+                    await self._news.wait()
+
+    def _fresh(self, asked: Collection[str]) -> dict[str, float]:
+        """Those of which it is too early to tell, and for how many seconds still."""
+        now = self._clock()
+        left = {name: met + FIRST_LOOK_SECONDS - now for name, met in self._met.items() if name in asked}
+        return {name: seconds for name, seconds in left.items() if seconds > 0 and name not in self._seen}
 
     def is_renewed(self, name: str) -> bool:
         seen = self._seen.get(name)
@@ -112,7 +125,7 @@ class Leadership:
         *,
         identity: str,
         address: str = "",
-        connect: Callable[[str, int], Awaitable[Answer]] = connect,
+        connect: Callable[[str, int], Awaitable[Reach]] = connect,
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         troubles: Troubles | None = None,
@@ -160,7 +173,7 @@ class Leadership:
         self._leading = False
 
     async def _pause(self) -> None:
-        """Until the next round is due, or the holder is known to be dead."""
+        """Until the next round is due, or the holder becomes known to be dead."""
         waits = [asyncio.ensure_future(wait) for wait in (self._sleep(RENEW_SECONDS), self._holders.death())]
         try:
             over, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -203,6 +216,9 @@ class Leadership:
             self._lose(f"held by {holder.identity}")
             return
         await self._client.update(self._lease.path, self._body(current, self._us))
+        if self._holders.is_dead:
+            fields = {"lease": self._lease.name, "holder": holder.identity}
+            log.warning("took the Lease of a holder that is dead", extra={"fields": fields})
         self._win(started)
 
     def _may_take(self, holder: Holder, spec: dict[str, Any]) -> bool:
@@ -211,12 +227,8 @@ class Leadership:
         if observed != self._observed:
             self._observed, self._observed_at = observed, self._clock()
         lasts = spec.get("leaseDurationSeconds") or LEASE_SECONDS
-        if holder.identity in ("", self.identity) or self._clock() - self._observed_at >= lasts:
-            return True
-        if not self._holders.is_dead:
-            return False
-        log.warning("the holder is dead", extra={"fields": {"lease": self._lease.name, "holder": holder.identity}})
-        return True
+        is_over = holder.identity in ("", self.identity) or self._clock() - self._observed_at >= lasts
+        return is_over or self._holders.is_dead
 
     def _body(self, current: dict[str, Any], holder: Holder, *, seconds: int = LEASE_SECONDS) -> dict[str, Any]:
         """The Lease with this holder; its resourceVersion makes the write a precondition."""

@@ -49,7 +49,7 @@ CONTROLLERS_LEASE: Final = "stoker-controllers"
 """The Lease of the replica whose controllers work."""
 
 HOLDER_ADDRESS_ANNOTATION: Final = "stoker.dev/holder-address"
-"""On that Lease: the address and port of the holder's metrics, which refuse connections once its process is dead."""
+"""On that Lease: `IDENTITY@HOST:PORT`, the holder and where its metrics are, which nobody serves once it is dead."""
 
 # Names that others own.
 KATA_LABEL: Final = "katacontainers.io/kata-runtime"

@@ -46,6 +46,10 @@ LONGEST_PAUSE_WALL_SECONDS: Final = 1.0
 BACKLOG_PAUSE_WALL_SECONDS: Final = 0.25
 """Between two rounds while nominations queue: who is to be let through does not wait for the last of them."""
 
+CATCH_UP_WALL_SECONDS: Final = 0.25
+"""Between winning the Lease and the first round: what the leader before wrote last is seen by then, or the same room
+would be given away twice. A watch brings a write within milliseconds."""
+
 FLEET_PAUSE_WALL_SECONDS: Final = 0.5
 """Between a change of the fleet and the next look at what is held: at 5,000 nodes something changes all the time."""
 
@@ -73,11 +77,11 @@ class PlacementController:
         self._changed = asyncio.Event()
         self._dispatch = Dispatch(self._changed.set, lambda: leadership.leading)
         self._due = 0.0
-        self._holds = self._nominations = False
+        self._holds = self._nominations = self._is_new = False
         self._fleet_look: asyncio.TimerHandle | None = None
         snapshot.waiting.observers.append(self._pod_changed)
         snapshot.fleet.on_change(self._fleet_changed)
-        leadership.observers.append(self._changed.set)
+        leadership.observers.append(self._won)
 
     @property
     def is_writing(self) -> bool:
@@ -88,6 +92,9 @@ class PlacementController:
         try:
             while True:
                 await self._pause()
+                if self._is_new:
+                    self._is_new = False
+                    await asyncio.sleep(CATCH_UP_WALL_SECONDS)
                 began = monotonic()
                 metrics.LEADING.set(self._leadership.leading)
                 self._due = inf
@@ -110,6 +117,10 @@ class PlacementController:
             async with asyncio.timeout(BACKLOG_PAUSE_WALL_SECONDS):
                 await self._dispatch.caught_up()
         self._changed.clear()
+
+    def _won(self) -> None:
+        self._is_new = True
+        self._changed.set()
 
     def _pod_changed(self, old: wire.Pod | None, new: wire.Pod | None) -> None:
         self._changed.set()

@@ -112,11 +112,9 @@ class Judge:
             except Exception:
                 log.exception("pod %s cannot be judged", pod.metadata.key)
                 mistaken[pod.metadata.uid] = _mistaken()
-        pods = self._in_turn(pods, now)
-        if not pods:
-            return mistaken
         try:
-            return mistaken | decide(pods, self._survey.fleet(pods, placed), now)
+            pods = self._in_turn(pods, now)
+            return mistaken | (decide(pods, self._survey.fleet(pods, placed), now) if pods else {})
         except Exception:
             log.exception("deciding on all pods failed; those that it fails on alone are let through")
             return mistaken | self.by_deadline(waiting, now) | self._culprits(pods, placed, now)

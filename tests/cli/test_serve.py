@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cluster.holders import Reach, connect
 from lab.processes import free_ports
-from tests.cli.command import answer, serving, stoker
+from tests.cli.command import answer, serving, stoker, until
 
 
 @pytest.fixture
@@ -91,3 +92,18 @@ async def test_without_an_api_server_it_lives_is_not_ready_and_ends_when_told(
         assert "nodes" in reason
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
+
+
+async def test_the_extender_does_not_wait_for_what_the_webhook_waits_for_and_nor_does_the_end(kubeconfig: Path) -> None:
+    webhook, extender, metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
+    listens = ["--webhook-listen", webhook, "--extender-listen", extender, "--metrics-listen", metrics]
+    async with serving("--kubeconfig", kubeconfig, *listens, "--insecure-http") as process:
+        await until(lambda: _accepts(extender))
+        assert await _accepts(webhook) is None
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def _accepts(address: str) -> bool | None:
+    host, _, port = address.rpartition(":")
+    return await connect(host, int(port)) is Reach.ACCEPTED or None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cluster.client import ApiClient
-from cluster.holders import PROBE_SECONDS, Answer
+from cluster.holders import PROBE_SECONDS, Reach
 from cluster.leases import RENEW_SECONDS, Leadership, LeaseName
 from model.errors import Conflict, NotFound
 
@@ -19,7 +19,9 @@ class Api:
     """One Lease with a resourceVersion; `failure` is raised instead of an answer, `before_update` runs before a PUT."""
 
     def __init__(self) -> None:
+        self.server = "https://127.0.0.1:6443"
         self.lease: dict[str, Any] | None = None
+        self.created = asyncio.Event()
         self.failure: Exception | None = None
         self.candidates: list[asyncio.Task[None]] = []
         self.before_update: Callable[[], None] = lambda: None
@@ -40,6 +42,7 @@ class Api:
         if self.lease is not None:
             raise Conflict("exists", status=409)
         self.lease = self._versioned(body, 1)
+        self.created.set()
 
     async def update(self, path: str, body: dict[str, Any]) -> None:
         await self._pass(path)
@@ -62,9 +65,9 @@ class Api:
         spec: dict[str, Any] = self.lease["spec"]
         return spec
 
-    async def connect(self, host: str, port: int) -> Answer:
+    async def connect(self, host: str, port: int) -> Reach:
         listens = self.listening.get(f"{host}:{port}")
-        return Answer.NONE if listens is None else Answer.ACCEPTED if listens else Answer.REFUSED
+        return Reach.NONE if listens is None else Reach.ACCEPTED if listens else Reach.REFUSED
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -135,6 +138,7 @@ class Replica:
 
     async def round(self, after: float = RENEW_SECONDS) -> None:
         self.now += after
+        self._slept = asyncio.Semaphore(0)  # a round that a probe led to has slept too
         self._turn.release()
         await self.first_round()
 

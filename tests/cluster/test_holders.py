@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.holders import Answer, Holder, HolderWatch, Sight, connect, reached_at
+from cluster.holders import Holder, HolderWatch, Reach, Sight, connect, reached_at
 from lab.processes import free_ports
 from model import names
 
-ACCEPTED, REFUSED, NONE = Answer.ACCEPTED, Answer.REFUSED, Answer.NONE
+ACCEPTED, REFUSED, NONE = Reach.ACCEPTED, Reach.REFUSED, Reach.NONE
 US = Holder("here_0001", "10.0.0.1:9090")
 THEM = Holder("there_0002", "10.0.0.2:9090")
 
 
-def sight(*answers: Answer, holder: Holder = THEM, us: Holder = US, is_first: bool = True) -> Sight:
+def sight(*answers: Reach, holder: Holder = THEM, us: Holder = US, is_first: bool = True) -> Sight:
     seen = Sight(holder, us, is_first)
     for answer in answers:
         seen = seen.after(answer)
@@ -39,7 +40,7 @@ def sight(*answers: Answer, holder: Holder = THEM, us: Holder = US, is_first: bo
         ([ACCEPTED, REFUSED, ACCEPTED], False),
     ],
 )
-def test_dead_is_who_was_reached_once_and_refuses_now(answers: list[Answer], is_dead: bool) -> None:
+def test_dead_is_who_was_reached_once_and_refuses_now(answers: list[Reach], is_dead: bool) -> None:
     assert sight(*answers).is_dead == is_dead
 
 
@@ -89,26 +90,38 @@ def test_whoever_listened_where_we_do_before_we_began_is_dead(
 
 
 @given(st.lists(st.sampled_from([REFUSED, NONE])))
-def test_who_was_never_reached_is_never_dead(answers: list[Answer]) -> None:
+def test_who_was_never_reached_is_never_dead(answers: list[Reach]) -> None:
     assert not sight(*answers).is_dead
 
 
+def lease_of(identity: str, told: str) -> dict[str, Any]:
+    annotations = {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: told}
+    return {"metadata": {"annotations": annotations}, "spec": {"holderIdentity": identity}}
+
+
 def test_a_holder_is_read_from_its_lease_and_writes_its_address_alone() -> None:
-    lease = {"metadata": {"annotations": {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: THEM.address}}, "spec": {}}
-    assert Holder.of(lease) == Holder("", THEM.address)
-    assert US.writes(lease) == {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: US.address}
+    lease = lease_of(THEM.identity, f"{THEM.identity}@{THEM.address}")
+    assert Holder.of(lease) == THEM
+    assert US.writes(lease) == {"a": "b", names.HOLDER_ADDRESS_ANNOTATION: f"{US.identity}@{US.address}"}
     assert Holder("").writes(lease) == {"a": "b"}
     assert Holder.of({"metadata": {}, "spec": {"holderIdentity": THEM.identity}}) == Holder(THEM.identity)
+
+
+@pytest.mark.parametrize("told", [f"{THEM.identity}@{THEM.address}", THEM.address, f"@{THEM.address}", "@", ""])
+def test_an_address_that_is_not_told_to_be_the_holders_is_nobodys(told: str) -> None:
+    """An older Stoker leaves the annotation of the holder before it; and who gave the Lease back has none."""
+    assert Holder.of(lease_of("older_0003", told)) == Holder("older_0003")
+    assert Holder.of(lease_of("", f"{THEM.identity}@{THEM.address}")) == Holder("")
 
 
 class Network:
     """Answers in their order; whoever sleeps lets the test act."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Reach) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, int]] = []
 
-    async def connect(self, host: str, port: int) -> Answer:
+    async def connect(self, host: str, port: int) -> Reach:
         self.asked.append((host, port))
         return self.answers.pop(0)
 
@@ -123,6 +136,16 @@ async def test_a_watch_returns_when_the_holder_is_dead() -> None:
     await asyncio.wait_for(watch.death(), 10)
     assert watch.is_dead
     assert network.asked == [("10.0.0.2", 9090)] * 3
+
+
+async def test_a_watch_tells_of_a_death_once() -> None:
+    network = Network(ACCEPTED, REFUSED, REFUSED, REFUSED)
+    watch = network.watch()
+    watch.met(THEM)
+    await asyncio.wait_for(watch.death(), 10)
+    with pytest.raises(IndexError):  # it went on asking until the network had no answer left
+        await asyncio.wait_for(watch.death(), 10)
+    assert watch.is_dead
 
 
 async def test_what_was_seen_of_one_holder_is_not_held_against_the_next() -> None:
@@ -146,7 +169,7 @@ async def test_meeting_the_same_holder_again_forgets_nothing() -> None:
 
 async def test_an_answer_that_comes_when_another_holds_the_lease_is_nobodys() -> None:
     class Slow(Network):
-        async def connect(self, host: str, port: int) -> Answer:
+        async def connect(self, host: str, port: int) -> Reach:
             if len(self.answers) == 1:
                 watch.met(Holder("third_0003", "10.0.0.3:9090"))
                 arrived.set()
@@ -184,6 +207,7 @@ async def test_what_cannot_be_connected_to_says_nothing() -> None:
         ("fd00::1", "https://127.0.0.1", "[fd00::1]:9090"),
         ("", "https://nobody.invalid:6443", ""),
         ("", "https://", ""),
+        ("", f"https://{'x' * 64}.example", ""),
     ],
 )
 async def test_who_listens_everywhere_is_reached_at_its_address_on_the_way_to_the_server(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -242,6 +243,37 @@ def test_while_a_lease_that_was_met_is_not_due_for_renewal_it_is_too_early_to_te
     assert watched.observer.complaint(["stoker-scheduler"]) is None
     watched.now += FIRST_LOOK_SECONDS
     assert watched.observer.complaint(["stoker-controllers"]) is None
+
+
+async def test_who_waits_to_know_goes_on_when_a_renewal_is_seen() -> None:
+    watched = Watched()
+    watched.tell(lease(1))
+    waiting = asyncio.create_task(watched.observer.known(["stoker-controllers"]))
+    await asyncio.sleep(0)
+    watched.tell(lease(1, holder="another"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    watched.tell(lease(3))
+    await asyncio.wait_for(waiting, 2)
+    assert watched.is_renewed
+
+
+async def test_who_waits_to_know_goes_on_when_a_renewal_would_have_been_seen() -> None:
+    """Nobody is there to renew it."""
+    ahead = 0.0
+    observer = LeaseObserver(clock=lambda: monotonic() + ahead)
+    observer.changed(None, lease(1))
+    ahead = FIRST_LOOK_SECONDS - 0.01
+    await asyncio.wait_for(observer.known(["stoker-controllers"]), 2)
+    assert not observer.is_renewed("stoker-controllers")
+    assert observer.complaint(["stoker-controllers"]) is None
+
+
+async def test_who_waits_to_know_of_leases_that_were_never_met_goes_on() -> None:
+    watched = Watched()
+    watched.tell(lease(1))
+    await asyncio.wait_for(watched.observer.known(["stoker-scheduler"]), 2)
 
 
 def test_a_lease_that_was_deleted_is_not_renewed() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from cluster.holders import Holder
 from cluster.leases import LeaseName
 from lab.processes import Process
 from model import names
@@ -124,9 +125,9 @@ class Rule:
     async def leader(self) -> tuple[Process, str] | None:
         """The process that holds the Lease, and its identity."""
         lease = await self.stage.client.get(LEASE.path)
-        address = lease["metadata"].get("annotations", {}).get(names.HOLDER_ADDRESS_ANNOTATION)
-        found = [process for process in self.stage.webhooks if metrics_address(process) == address]
-        return (found[0], lease["spec"]["holderIdentity"]) if found else None
+        holder = Holder.of(lease)
+        found = [process for process in self.stage.webhooks if metrics_address(process) == holder.address]
+        return (found[0], holder.identity) if found else None
 
     async def established(self) -> tuple[Process, str]:
         """The leader, after as many renewals that whoever else runs has looked for its process meanwhile."""

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from model.errors import ApiError, Conflict, ConnectionFailed
-from placement import controller
+from placement import controller, decision
 from placement import judge as subject
 from placement.decision import decide
 from placement.inputs import GatedPod
 from placement.notices import Notices
-from placement.verdicts import Verdict
+from placement.verdicts import LetThrough, Verdict
 from tests.placement.desk import Desk, Document, counted
 
 
@@ -171,6 +171,29 @@ async def test_a_pod_that_we_stumble_over_is_let_through_and_keeps_nobody_back(
     assert counted("stoker_placement_round_errors_total") > before
 
 
+async def test_a_pod_that_we_stumble_over_before_its_turn_costs_no_other_its_placement(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(pod: GatedPod, now: float) -> LetThrough | None:
+        if pod.uid == "uid-odd":
+            raise RuntimeError("stumbled")
+        return decision.let_through_unseen(pod, now)
+
+    def stumble_too(pods: list[GatedPod], *rest: Any) -> dict[str, Verdict]:
+        for pod in pods:
+            stumble(pod, 0.0)
+        return decide(pods, *rest)
+
+    monkeypatch.setattr(subject, "let_through_unseen", stumble)
+    monkeypatch.setattr(subject, "decide", stumble_too)
+    desk.node("warm")
+    desk.pod("odd")
+    desk.pod("sound")
+    async with desk.at_work():
+        assert (await desk.opened("odd")).status.nominated_node_name == ""
+        assert (await desk.opened("sound")).status.nominated_node_name == "warm"
+
+
 async def test_one_among_many_that_we_stumble_over_is_found_in_few_tries(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +255,36 @@ async def test_a_new_leader_looks_at_once_whenever_it_would_have_looked(
         for tell in desk.leader.observers:
             tell()
         assert (await desk.opened()).status.nominated_node_name == "warm"
+
+
+async def test_a_new_leader_decides_when_it_has_seen_what_the_one_before_wrote_last(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watch brings it while the new leader waits; sooner, it would give the same room to another pod."""
+    monkeypatch.setattr(controller, "CATCH_UP_WALL_SECONDS", 3_600.0)
+    sleep = asyncio.sleep
+
+    async def delivering(seconds: float) -> None:
+        if seconds == controller.CATCH_UP_WALL_SECONDS:
+            desk.deliver()
+        else:
+            await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", delivering)
+    desk.leader.leading = False
+    desk.node("warm", cpu="1")
+    desk.pod("promised")
+    desk.pod("urgent", priority=10)
+    async with desk.at_work():
+        await desk.until(lambda: counted("stoker_leading") == 0)
+        desk.is_delivering = False
+        version = desk.read("promised").metadata.resource_version
+        desk.write("promised", version, opens=True, node="warm", forecast='{"node": "warm"}')
+        desk.leader.leading = True
+        for tell in desk.leader.observers:
+            tell()
+        assert (await desk.opened("urgent")).status.nominated_node_name == ""
+    assert desk.read("promised").status.nominated_node_name == "warm"
 
 
 async def test_a_new_leader_counts_the_hold_from_when_the_pod_was_first_seen(desk: Desk) -> None:
