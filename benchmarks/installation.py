@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from manifests.loader import load
 from model import names
 
 RENEW_SECONDS: Final = 2.0
+WEBHOOKS: Final = "MutatingWebhookConfiguration"
 ASKER: Final = "bench"
 """The service account that creates pods; it may do everything."""
 
@@ -36,14 +37,19 @@ class Installation:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, programs: Programs, constants: Constants) -> AsyncIterator[Installation]:
-        """Without webhook configurations: who is asked about pods is the bench's to say. No controller runs."""
+    async def start(
+        cls, programs: Programs, constants: Constants, *, without: Collection[str] = ()
+    ) -> AsyncIterator[Installation]:
+        """Without webhook configurations: who is asked about pods is the bench's to say. No controller runs.
+
+        `without` names other kinds that are left out.
+        """
         async with AsyncExitStack() as stack:
             settings = ControlPlaneSettings(controller_manager=False)
             control_plane = await stack.enter_async_context(ControlPlane.start(programs, settings))
             client = await stack.enter_async_context(ApiClient(await load_access(control_plane.admin_kubeconfig)))
             installation = cls(control_plane, client)
-            await installation._install(constants)
+            await installation._install(constants, {WEBHOOKS, *without})
             yield installation
 
     async def namespace(self, name: str, labels: dict[str, str]) -> None:
@@ -77,8 +83,8 @@ class Installation:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
 
-    async def _install(self, constants: Constants) -> None:
-        bundle = [item for item in load("base") if item["kind"] != "MutatingWebhookConfiguration"]
+    async def _install(self, constants: Constants, without: Collection[str]) -> None:
+        bundle = [item for item in load("base") if item["kind"] not in without]
         await apply(self.control_plane, [*bundle, *_account()])
         established = ("wait", "--for=condition=Established", "crd/tenantprofiles.stoker.dev", "--timeout=30s")
         await self.control_plane.kubectl(*established)
