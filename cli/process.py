@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.memory import settle, spare_collections
+from cli.memory import keep_trim, settle, spare_collections
 from cli.options import Target
 from cli.roles import Listens, Role, verifies_clients
 from cli.tls import TlsOptions, keep_certificates, withdraw
@@ -136,14 +136,15 @@ class ServingProcess:
         """Once all parts are made: importing them takes half a second, in which nobody would read what comes."""
         spare_collections()
         await self._stack.enter_async_context(self._snapshot.following())
-        self._background(self._prepare(), "first lists")
+        self._background(self._mind_memory(), "memory")
 
-    async def _prepare(self) -> None:
+    async def _mind_memory(self) -> None:
         """The collector's long look comes last, after all that makes objects, and before anybody asks."""
         for event in self._prepared:
             await event.wait()
         await settle(self._snapshot)
         self._taking_in = ""
+        await keep_trim()
 
     def _attendance_complaint(self) -> str | None:
         from webhook.attendance import leases_behind
