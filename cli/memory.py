@@ -13,9 +13,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-import resource
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,9 +22,8 @@ LISTING_THRESHOLD: Final = 200_000
 """Objects more than were freed, before the collector looks while lists are read: what the lists leave of a large
 cluster. It is not switched off, since the lists may never become whole."""
 
-LOOK_SECONDS: Final = 10.0
-GROWTH: Final = 1.25
-"""Of the resident memory, beyond which it is worth a collection and a trim: they may take some tens of milliseconds."""
+TRIM_SECONDS: Final = 60.0
+"""Between two trims: some tenths of a millisecond where nothing is to be given back, 40 ms where it is 200 MiB."""
 
 _USUAL: Final = gc.get_threshold()
 
@@ -46,37 +42,13 @@ async def settle(snapshot: Snapshot) -> None:
     await snapshot.whole()
     gc.collect()
     gc.freeze()
+    gc.collect()  # of nothing: it waits for a quarter as many objects as the last one left, which are to be few
     gc.set_threshold(*_USUAL)
 
 
-def resident_bytes() -> int:
-    """0 where the system does not tell it as Linux does."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return 0
-    return int(pages) * resource.getpagesize()
-
-
-def trim() -> None:
-    """Frees what can be, and gives what is free back to the system; C libraries but glibc do so by themselves."""
-    gc.collect()
+async def keep_trim() -> None:
+    """Until cancelled, where the C library is glibc; others give back by themselves what is free."""
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if give_back is not None:
+    while give_back is not None:
         give_back(0)
-
-
-async def keep_trim(
-    *,
-    resident: Callable[[], int] = resident_bytes,
-    trim: Callable[[], None] = trim,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Until cancelled. What is still there after a trim is in use, and the measure of the growth that follows."""
-    used = resident()
-    while True:
-        await sleep(LOOK_SECONDS)
-        if resident() > GROWTH * used:
-            trim()
-            used = resident()
-        used = min(used, resident())
+        await asyncio.sleep(TRIM_SECONDS)
