@@ -168,8 +168,10 @@ class Connection(asyncio.Protocol):
         self._sending_until = monotonic() + SEND_DEADLINE_SECONDS
 
     def resume_writing(self) -> None:
-        self._sending_until = inf
-        self._begin_next()
+        """Some of it is still unsent. A connection that ends keeps its deadline: nothing else would end it."""
+        if self.transport is not None and not self.transport.is_closing():
+            self._sending_until = inf
+            self._begin_next()
 
     def look(self, now: float) -> None:
         """Whether the client has kept its deadlines."""

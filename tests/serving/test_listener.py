@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -389,6 +390,46 @@ async def test_an_answer_that_is_not_taken_ends_with_its_deadline_however_short(
         async with asyncio.timeout(5):
             await server.listener.drain(30.0)  # which waits for every connection
         writer.close()
+
+
+class StubTransport(asyncio.Transport):
+    """Sends nothing by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_aborted = False
+        self.closed = asyncio.Event()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        del high, low
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        del data
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def is_closing(self) -> bool:
+        return self.closed.is_set()
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+async def test_a_client_that_stops_near_the_end_of_its_last_answer_loses_its_connection() -> None:
+    """What is unsent is less than that at which writing goes on, so nobody will be told of it again."""
+    app = App("test")
+    app.get("/", lambda _: Answer())
+    connection = connections.Connection(app, connections.Connections("test", head_deadline_seconds=1.0))
+    transport = StubTransport()
+    connection.connection_made(transport)
+    connection.data_received(GET.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n")
+    async with asyncio.timeout(5):
+        await transport.closed.wait()
+    connection.pause_writing()
+    connection.resume_writing()
+    connection.look(monotonic() + connections.SEND_DEADLINE_SECONDS)
+    assert transport.is_aborted
 
 
 async def test_one_connection_that_we_stumble_over_ends_no_other_ones_deadlines(
