@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ async def settle(snapshot: Snapshot) -> None:
     gc.set_threshold(*_USUAL)
 
 
-async def keep_trim() -> None:
+async def keep_trim(*, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
     """Until cancelled, where the C library is glibc; others give back by themselves what is free."""
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
     while give_back is not None:
         give_back(0)
-        await asyncio.sleep(TRIM_SECONDS)
+        await sleep(TRIM_SECONDS)

@@ -107,6 +107,7 @@ class ServingProcess:
             checks["leases"] = self._attendance_complaint
         placing = self._placing() if self._options.places else None
         self._background(watch_time(), "time")
+        self._background(keep_trim(), "memory")
         app = build_app(checks, Exposition() if self._options.metrics else None)
         health = Listener(app, self._options.listens.metrics)
         listeners = self._listeners(tls)
@@ -136,15 +137,14 @@ class ServingProcess:
         """Once all parts are made: importing them takes half a second, in which nobody would read what comes."""
         spare_collections()
         await self._stack.enter_async_context(self._snapshot.following())
-        self._background(self._mind_memory(), "memory")
+        self._background(self._prepare(), "first lists")
 
-    async def _mind_memory(self) -> None:
+    async def _prepare(self) -> None:
         """The collector's long look comes last, after all that makes objects, and before anybody asks."""
         for event in self._prepared:
             await event.wait()
         await settle(self._snapshot)
         self._taking_in = ""
-        await keep_trim()
 
     def _attendance_complaint(self) -> str | None:
         from webhook.attendance import leases_behind

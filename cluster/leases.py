@@ -243,7 +243,8 @@ class Leadership:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
     def _win(self, at: float) -> None:
-        is_new = not self._leading
+        """Anew too after a time without renewals, in which another one may have led."""
+        is_new = not self.leading
         self._leading, self._renewed_at = True, at
         self._holders.met(self._us)
         if is_new:

@@ -19,9 +19,15 @@ from extender.columns import NOBODY, Rows
 from extender.directory import spelling_of
 from extender.protocol import HostPriority, encode_neutral
 from extender.roster import Roster
+from model.errors import InvalidRequest
 from model.score import BEST_SCORE, NEUTRAL_SCORE
 
 LISTS_REMEMBERED: Final = 4
+
+MOST_NAMES: Final = 262_144
+"""Of one request; Kubernetes has 5,000 nodes at most by its own account. A body of 8 MiB may name 2.8 million; to
+find a name takes up to a KiB, and its score 20 bytes."""
+
 NEUTRAL_STEPS: Final = BEST_SCORE - NEUTRAL_SCORE
 
 _TENS_AT: Final = -len("10},")
@@ -97,21 +103,20 @@ class AskedNodes:
 
 
 class AskedLists:
-    """The lists of the last requests; `read` makes names of what was not among them.
-
-    Only those that are spelled plainly, as kube-scheduler spells them, are kept: others may name millions.
-    """
+    """The lists of the last requests; `read` makes names of what was not among them."""
 
     def __init__(self, read: Callable[[bytes], list[str]]) -> None:
         self._read = read
         self._last: deque[AskedNodes] = deque(maxlen=LISTS_REMEMBERED)
 
     def get(self, raw: bytes) -> AskedNodes:
-        """Raises what `read` raises."""
+        """Raises what `read` raises, and InvalidRequest where more are named than there can be."""
         for asked in self._last:
             if asked.raw == raw:
                 return asked
+        if raw.count(b'"') > 2 * MOST_NAMES:
+            text = f"more than {MOST_NAMES} nodes are named; ask about the nodes of one cluster"
+            raise InvalidRequest(text, status=413, reason="too_many_nodes")
         asked = AskedNodes(raw, self._read)
-        if asked.names.spelling is not None:
-            self._last.appendleft(asked)
+        self._last.appendleft(asked)
         return asked

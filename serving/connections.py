@@ -237,7 +237,8 @@ class Connection(asyncio.Protocol):
         if transport is None or reader is None or request is not self._current:
             return
         BODIES.release(request)
-        closes = not self._queue and (reader.has_ended or self._connections.is_draining)
+        is_last = reader.has_ended or (self._connections.is_draining and not reader.has_begun)
+        closes = is_last and not self._queue
         self._current, now = None, monotonic()
         transport.write(encode(answer, with_body=request.method != "HEAD", closes=closes))
         observe(self._app.name, self._app.label(request), answer.status, now - request.head_at)

@@ -26,6 +26,8 @@ more for so many of the body: whoever sends a body in chunks of a few bytes make
 MOST_PIPELINED: Final = 16
 """Requests that are taken from what is read at once. Others' requests are not read meanwhile."""
 
+_AROUND_A_FIELD: Final = len(": \r\n")
+
 _FIELDS: Final = frozenset(
     (b"host", b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect")
 )
@@ -172,7 +174,7 @@ class Reader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:  # a trailer, of which nothing is wanted
             return
-        self._head_bytes += len(name) + len(value)
+        self._head_bytes += len(name) + len(value) + _AROUND_A_FIELD
         if (name := name.lower()) in _FIELDS:
             if name in self._fields:
                 self._repeated = name

@@ -130,6 +130,22 @@ async def test_whoever_wants_to_know_is_told_when_the_lease_is_won_and_not_when_
     assert told == ["won"]
 
 
+async def test_who_leads_again_after_a_time_without_renewals_has_won_anew(api: Api) -> None:
+    """Another one led meanwhile, and gave the Lease back before this one looked again."""
+    one = await started(api, "one")
+    told: list[str] = []
+    one.leadership.observers.append(lambda: told.append("won"))
+    api.failure = ConnectionFailed("down")
+    await one.rounds(18)
+    api.failure = None
+    other = await started(api, "other")
+    await other.rounds(18)
+    assert (one.leading, other.leading) == (False, True)
+    await other.leadership.resign()
+    await one.round()
+    assert (one.leading, told) == (True, ["won"])
+
+
 class Election:
     """Replicas that live and die, in one time."""
 

@@ -1,14 +1,12 @@
-"""Lists of names are remembered as they came, but for those that may be many times larger than a cluster."""
+"""Lists of names are remembered as they came; those that may be many times larger than a cluster are refused."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from extender.asked import LISTS_REMEMBERED, AskedLists
-from extender.directory import MOST_NAMES
+from extender.asked import LISTS_REMEMBERED, MOST_NAMES, AskedLists
 from extender.protocol import decode_names
+from model.errors import InvalidRequest
 
 
 def test_the_same_bytes_are_the_same_list_as_a_moment_ago() -> None:
@@ -26,9 +24,9 @@ def test_a_list_is_forgotten_once_so_many_others_came() -> None:
     assert lists.get(b'["a"]') is not first
 
 
-@pytest.mark.parametrize("raw", [b'["a", "b"]', b"[" + b'"",' * MOST_NAMES + b'"a"]'])
-def test_what_no_scheduler_sends_is_answered_and_not_kept(raw: bytes) -> None:
-    lists = AskedLists(decode_names)
-    first = lists.get(raw)
-    assert list(first.names) == json.loads(raw)
-    assert lists.get(raw) is not first
+def test_more_names_than_any_cluster_has_nodes_are_refused_before_they_are_read() -> None:
+    lists, most = AskedLists(decode_names), b'"",' * (MOST_NAMES - 1) + b'"a"'
+    assert len(list(lists.get(b"[" + most + b"]").names)) == MOST_NAMES
+    with pytest.raises(InvalidRequest, match="more than 262144 nodes are named") as refused:
+        lists.get(b'["b",' + most + b"]")
+    assert refused.value.status == 413

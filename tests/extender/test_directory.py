@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from extender import directory
 from extender.columns import LEAST_CAPACITY, NOBODY
-from extender.directory import MOST_NAMES, Directory, RowsByName, spelling_of
+from extender.directory import Directory, RowsByName, spelling_of
 
 LETTERS = st.sampled_from("ab-.0")
 NAMES = st.text(LETTERS, min_size=1, max_size=40) | st.text(LETTERS, min_size=240, max_size=260)
@@ -119,8 +119,3 @@ def test_a_name_that_is_no_nodes_is_looked_up_once_however_many_words_it_has() -
     subject.by_name = rows = CountedRows(subject.by_name)
     strangers = [f"192-168-{number}.a-node-of-another-cluster" for number in range(300)]
     assert (found(subject, strangers), rows.looks) == ([NOBODY] * 300, 300)
-
-
-@pytest.mark.parametrize(("surplus", "is_read"), [(0, False), (1, True)])
-def test_more_names_than_any_cluster_has_are_read_and_not_spelled(surplus: int, is_read: bool) -> None:
-    assert (spelling_of(written(["n"] * (MOST_NAMES + surplus))) is None) == is_read

@@ -385,8 +385,9 @@ async def test_an_answer_that_is_not_taken_ends_with_its_deadline_however_short(
     monkeypatch.setattr(connections, "SEND_DEADLINE_SECONDS", 0.05)
     monkeypatch.setattr(connections, "UNSENT_BYTES", 100_000_000)
     async with serving() as server:
-        _, writer = await server.connect()
+        reader, writer = await server.connect()
         writer.write(GET.replace(b"/", b"/large", 1).removesuffix(b"\r\n") + b"Connection: close\r\n\r\n")
+        await reader.readexactly(1)
         async with asyncio.timeout(5):
             await server.listener.drain(30.0)  # which waits for every connection
         writer.close()
@@ -452,7 +453,10 @@ async def test_one_connection_that_we_stumble_over_ends_no_other_ones_deadlines(
     assert "a defect" in caplog.text
 
 
-async def test_a_part_of_a_request_that_was_not_listened_to_has_its_time_afterwards() -> None:
+async def test_a_part_of_a_request_that_was_not_listened_to_has_its_time_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.01)
     async with serving(head_deadline_seconds=0.3) as server:
         server.may_end.clear()
         reader, writer = await server.connect()
@@ -460,10 +464,50 @@ async def test_a_part_of_a_request_that_was_not_listened_to_has_its_time_afterwa
         silent, silent_writer = await server.connect()
         assert await silent.read() == b""  # the deadline has passed for who came after it
         server.may_end.set()
+        answers = [(await read_answer(reader))[1] for _ in range(2)]
+        late, late_writer = await server.connect()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):  # in which the deadlines of all are looked at
+                await late.read()
         writer.write(GET[10:])
-        assert [(await read_answer(reader))[1] for _ in range(3)] == [b"done\n"] * 3
+        assert [*answers, (await read_answer(reader))[1]] == [b"done\n"] * 3
+        for open_one in (writer, silent_writer, late_writer):
+            open_one.close()
+
+
+async def test_what_a_drain_finds_begun_behind_another_is_answered_too() -> None:
+    async with serving() as server:
+        server.may_end.clear()
+        reader, writer = await server.connect()
+        await server.send_alone_while_held(writer, GET + BEGUN)
+        draining = asyncio.create_task(server.listener.drain(5.0))
+        await asyncio.sleep(0)
+        server.may_end.set()
+        heads = [(await read_answer(reader))[0]]
+        writer.write(b"}")
+        heads.append((await read_answer(reader))[0])
+        await draining
         writer.close()
-        silent_writer.close()
+    assert ["connection: close" in head.lower() for head in heads] == [False, True]
+
+
+async def test_a_connection_serves_as_many_requests_as_come_one_after_another() -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        for _ in range(3 * reading.MOST_PIPELINED):
+            writer.write(GET)
+            assert (await read_answer(reader))[1] == b"done\n"
+        writer.close()
+
+
+async def test_a_large_body_in_honest_chunks_is_read() -> None:
+    chunk, count = b"x" * 2_048, 2_048
+    head = BEGUN.replace(b"Content-Length: 2", b"Transfer-Encoding: chunked").removesuffix(b"{")
+    async with serving() as server:
+        reader, writer = await server.connect()
+        writer.write(head + (b"800\r\n" + chunk + b"\r\n") * count + b"0\r\n\r\n")
+        assert (await read_answer(reader))[1] == chunk * count
+        writer.close()
 
 
 async def test_half_a_request_costs_the_one_before_it_no_answer() -> None:
@@ -553,6 +597,7 @@ async def test_a_connection_ends_with_an_answer_after_which_nothing_can_come(fie
         b"GET /" + b"x" * 40_000,
         GET.removesuffix(b"\r\n") + b"X: " + b"y" * 40_000,
         GET.removesuffix(b"\r\n") + b"X: " + b"y" * 40_000 + b"\r\n\r\n",
+        GET.removesuffix(b"\r\n") + b"X:\r\n" * 10_000 + b"\r\n",
     ],
 )
 async def test_a_head_that_is_too_long_is_refused(sent: bytes) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import REGISTRY
 
+from serving import reading
 from serving.apps import App, Crowd
 from serving.listener import Listener
 from serving.messages import Answer, Request, sentence
@@ -92,6 +93,36 @@ async def test_a_body_that_comes_in_parts_is_thrown_away_before_the_answer() -> 
         assert await status(reader, writer, ASK[-3:]) == 429
         assert await status(reader, writer, GET) == 200
         writer.close()
+
+
+async def test_a_body_in_chunks_is_thrown_away_however_large() -> None:
+    chunks = (b"1000\r\n" + b" " * 4_096 + b"\r\n") * 100 + b"0\r\n\r\n"
+    head = ASK.replace(b"Content-Length: 4", b"Transfer-Encoding: chunked").removesuffix(b"{  }")
+    async with shedding() as server:
+        reader, writer = await server.connect()
+        assert await status(reader, writer, head + chunks) == 429
+        writer.close()
+
+
+async def test_a_request_waits_from_when_its_body_was_here_and_not_from_its_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = iter(range(1_000))
+    monkeypatch.setattr(reading, "monotonic", lambda: float(next(now)))
+    times: list[tuple[float, float]] = []
+
+    def note(request: Request) -> Answer:
+        times.append((request.head_at, request.whole_at))
+        return Answer()
+
+    async with shedding(most=1) as server:
+        server.app.post("/note", note)
+        reader, writer = await server.connect()
+        await server.send_alone(writer, ASK.replace(b"/ask", b"/note")[:-3])
+        assert await status(reader, writer, ASK[-3:]) == 200
+        writer.close()
+    [(head_at, whole_at)] = times
+    assert whole_at > head_at
 
 
 @pytest.mark.parametrize(("most", "most_bytes"), [(1, 1_000_000), (1_000, 3)])
