@@ -21,7 +21,7 @@ ROOMS: Final = ("model", "cluster", "serving", "extender", "placement", "webhook
 
 COLUMNS: Final = tuple(
     f"extender.{module}"
-    for module in ("asked", "expectations", "outlook", "preparation", "pulls", "roster", "scheduling")
+    for module in ("asked", "directory", "expectations", "outlook", "preparation", "pulls", "roster", "scheduling")
 )
 """But not theirs: atheris never lets go of an array that a comparison makes."""
 
