@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import platform
-from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING
 
+from cli.background import Background, end
 from cluster.client import ApiClient
 from cluster.events import EventRecorder
 from cluster.holders import reached_at
@@ -18,10 +17,10 @@ from placement.controller import PlacementController
 from placement.gates import GateKeeper
 from serving.addresses import Address
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import asyncio
 
-Background = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
-"""Lets work go on while the process lives."""
+log = logging.getLogger(__name__)
 
 
 class Placing:
@@ -59,7 +58,6 @@ class Placing:
     async def end(self) -> None:
         """What is being written is finished before the next leader may begin, and we listen until then."""
         if self._placement is not None:
-            self._placement.cancel()
-            await asyncio.gather(self._placement, return_exceptions=True)
+            await end(self._placement)
         if self._leadership is not None:
             await self._leadership.resign()

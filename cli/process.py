@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.background import end
 from cli.memory import keep_trim, settle, spare_collections
 from cli.options import Target
 from cli.roles import Listens, Role, verifies_clients
@@ -147,20 +148,19 @@ class ServingProcess:
         self._taking_in = ""
 
     def _attendance_complaint(self) -> str | None:
-        from webhook.attendance import leases_behind
-
-        tenancy = self._snapshot.tenancy
-        return tenancy.leases.complaint(leases_behind(tenancy.profiles.values()))
+        return self._snapshot.tenancy.leases.complaint(self._leases_asked())
 
     async def _attendance_known(self) -> None:
         """Until pods need not do without a gate for want of knowledge, but for no longer than that takes to be had."""
-        from webhook.attendance import leases_behind
-
-        tenancy = self._snapshot.tenancy
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_SECONDS):
                 await self._snapshot.admission_read()
-        await tenancy.leases.known(leases_behind(tenancy.profiles.values()))
+        await self._snapshot.tenancy.leases.known(self._leases_asked())
+
+    def _leases_asked(self) -> set[str]:
+        from webhook.attendance import leases_behind
+
+        return leases_behind(self._snapshot.tenancy.profiles.values())
 
     async def _listen(self, listeners: Mapping[Role, Listener]) -> None:
         """The webhook's last: what it waits for is nothing to the others."""
@@ -230,7 +230,7 @@ class ServingProcess:
         """
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._report_death)
-        self._stack.push_async_callback(_end, task)
+        self._stack.push_async_callback(end, task)
         return task
 
     def _report_death(self, task: asyncio.Task[None]) -> None:
@@ -240,12 +240,6 @@ class ServingProcess:
             )
             self._death = error
             self._stop.set()
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel background work and wait for its end, while what it needs is still there."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _keep_up(scheduling: Scheduling, snapshot: Snapshot) -> None:

@@ -152,7 +152,11 @@ class Leadership:
     @property
     def leading(self) -> bool:
         """Held, and renewed lately enough that nobody else can have begun."""
-        return self._leading and not self._resigned and self._clock() - self._renewed_at < GIVE_UP_SECONDS
+        return self._is_held and not self._resigned
+
+    @property
+    def _is_held(self) -> bool:
+        return self._leading and self._clock() - self._renewed_at < GIVE_UP_SECONDS
 
     async def run(self) -> None:
         """Until cancelled or resigned."""
@@ -244,7 +248,7 @@ class Leadership:
 
     def _win(self, at: float) -> None:
         """Anew too after a time without renewals, in which another one may have led."""
-        is_new = not self.leading
+        is_new = not self._is_held
         self._leading, self._renewed_at = True, at
         self._holders.met(self._us)
         if is_new:

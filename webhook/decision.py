@@ -34,6 +34,26 @@ class Admission:
 
     def judge_known(self, request: AdmissionRequest) -> Verdict | None:
         """None where the namespace's profile is not known, and may be in a moment."""
+        pod = self._concerned(request)
+        if isinstance(pod, Verdict):
+            return pod
+        profile = look_up(self.tenancy, request.namespace).profile
+        return None if profile is None else self._apply(pod, profile)
+
+    async def judge(self, request: AdmissionRequest) -> Verdict:
+        """Once the profile is known, or has been waited for."""
+        pod = self._concerned(request)
+        if isinstance(pod, Verdict):
+            return pod
+        membership = await await_profile(
+            self.tenancy, request.namespace, budget_seconds=self.lag_budget_seconds, clock=self.clock
+        )
+        if membership.profile is None:
+            return self._without_profile(request.namespace, membership)
+        return self._apply(pod, membership.profile)
+
+    def _concerned(self, request: AdmissionRequest) -> Pod | Verdict:
+        """The pod that a profile may concern, or the verdict where it does not matter which one."""
         pod = request.object
         if not request.is_creation:
             return Verdict.passing()
@@ -45,19 +65,7 @@ class Admission:
         if why_not is not None:
             message = f"Stoker is not ready to admit tenants' pods: {why_not}; try again"
             return Verdict.refusing(Refusal.unavailable("not_ready", message))
-        profile = look_up(self.tenancy, request.namespace).profile
-        return None if profile is None else self._apply(pod, profile)
-
-    async def judge(self, request: AdmissionRequest) -> Verdict:
-        """Once the profile is known, or has been waited for."""
-        if (known := self.judge_known(request)) is not None or (pod := request.object) is None:
-            return known or Verdict.passing()
-        membership = await await_profile(
-            self.tenancy, request.namespace, budget_seconds=self.lag_budget_seconds, clock=self.clock
-        )
-        if membership.profile is None:
-            return self._without_profile(request.namespace, membership)
-        return self._apply(pod, membership.profile)
+        return pod
 
     def _apply(self, pod: Pod, profile: TenantProfile) -> Verdict:
         profile, unattended = attended(profile, self.tenancy.is_attended)

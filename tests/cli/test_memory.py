@@ -50,12 +50,12 @@ async def test_what_is_free_between_what_is_used_is_given_back_again_and_again()
     survivors: list[bytearray] = []
     before = kept = 0.0
 
-    async def churn(seconds: float) -> None:
+    async def churn(_: float) -> None:
         """Two hundred megabytes come and go while it sleeps, but for the last."""
         nonlocal before, kept
         if survivors:
             grown.append((kept > 150, resident_mebibytes() - before < 50))
-        if len(grown) == 2 or not seconds:
+        if len(grown) == 2:
             raise asyncio.CancelledError
         before = resident_mebibytes()
         blocks = [bytearray(100_000) for _ in range(2_000)]

@@ -27,6 +27,8 @@ class Api:
         self.before_update: Callable[[], None] = lambda: None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.waiting = asyncio.Event()
+        """Set when a request has come to the gate."""
         self.listening: dict[str, bool] = {}
         """Whether somebody listens at an address; of others nothing is heard."""
 
@@ -77,6 +79,7 @@ class Api:
 
     async def _pass(self, path: str) -> None:
         assert path == LEASE.path
+        self.waiting.set()
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
@@ -136,10 +139,13 @@ class Replica:
     async def first_round(self) -> None:
         await asyncio.wait_for(self._slept.acquire(), 10)
 
-    async def round(self, after: float = RENEW_SECONDS) -> None:
+    def begin_round(self, after: float = RENEW_SECONDS) -> None:
         self.now += after
         self._slept = asyncio.Semaphore(0)  # a round that a probe led to has slept too
         self._turn.release()
+
+    async def round(self, after: float = RENEW_SECONDS) -> None:
+        self.begin_round(after)
         await self.first_round()
 
     async def probe(self) -> None:
