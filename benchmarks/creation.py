@@ -18,7 +18,7 @@ import msgspec
 
 from benchmarks import floors
 from benchmarks.documents import REVIEWED_POD_BYTES, new_pod
-from benchmarks.installation import ASKER, Installation
+from benchmarks.installation import ASKER, POLICIES, Installation
 from benchmarks.load import NUMBER, Answers, Load, Trust, in_turn
 from benchmarks.parties import Party, go_webhook, stoker_webhook
 from benchmarks.report import Bench, Comparison, middle
@@ -33,7 +33,6 @@ from model import names
 from model.errors import ApiError
 
 NAMESPACES: Final = {"plain": "plain", "ours": TENANT_NAMESPACE, "theirs": "tenant-of-go"}
-POLICIES: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 REQUESTS: Final = 250
 WARM_UP_SECONDS: Final = 30.0
 THEIR_LABEL: Final = "bench.stoker.dev/go"

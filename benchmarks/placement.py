@@ -129,7 +129,7 @@ class PlacementBench:
             else:
                 # As Stoker's service account too: certificates cost the API server more than tokens.
                 async with ApiClient(await load_access(await self._installation.kubeconfig("stoker"))) as naive:
-                    await self._collect_garbage()
+                    await self._installation.collect_garbage()
                     _, (bindings, seconds) = await asyncio.gather(burst.open_gates(naive), burst.all_bound())
         return self._outcome(mode, bindings, seconds)
 
@@ -158,15 +158,11 @@ class PlacementBench:
         process = await start_on_free_ports(1, build)
         try:
             await asyncio.sleep(SETTLE_WALL_SECONDS)
-            await self._collect_garbage()
+            await self._installation.collect_garbage()
             await self._set_leader("")
             yield
         finally:
             await process.stop()
-
-    async def _collect_garbage(self) -> None:
-        """In the API server, so that no burst pays for what was before it: 5,000 nodes that were listed, say."""
-        await self._client.get_bytes("/debug/pprof/heap", gc=1)
 
     async def _set_leader(self, holder: str) -> None:
         """Of the controllers' Lease; while it is somebody's, no controller begins."""
