@@ -7,19 +7,24 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K")
+
+PATIENCE_SECONDS: Final = 0.05
+"""Who waits for less makes way for whoever came later: most are answered at once then, and nobody is much later."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     begin: Callable[[], None]
     size_bytes: int
+    since: float
 
 
 class Turns(Generic[K]):
-    """First come, first served: in each turn of the event loop one, and more for as long as the rest of it took.
+    """In each turn of the event loop one, and more for as long as the rest of it took: the last that came, unless the
+    first has lost its patience.
 
     Left to itself the loop runs all handlers that can go on before it reads again. Where they compute for long,
     requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that has come
@@ -40,10 +45,11 @@ class Turns(Generic[K]):
 
     def wait(self, who: K, begin: Callable[[], None], size_bytes: int = 0) -> None:
         """`begin` is called when its turn has come, unless it leaves before."""
-        self._waiting[who] = _Waiting(begin, size_bytes)
+        now = self._clock()
+        self._waiting[who] = _Waiting(begin, size_bytes, now)
         self.size_bytes += size_bytes
         if not self._is_due:
-            self._is_due, self._since = True, self._clock()
+            self._is_due, self._since = True, now
             asyncio.get_running_loop().call_soon(self._take)
 
     def leave(self, who: K) -> None:
@@ -57,9 +63,7 @@ class Turns(Generic[K]):
         ends = now + now - self._since
         try:
             while self._waiting:
-                _, next_one = self._waiting.popitem(last=False)
-                self.size_bytes -= next_one.size_bytes
-                next_one.begin()
+                self._pop(now).begin()
                 now = self._clock()
                 if now >= ends:
                     break
@@ -68,3 +72,9 @@ class Turns(Generic[K]):
             self._is_due = bool(self._waiting)
             if self._is_due:
                 asyncio.get_running_loop().call_soon(self._take)
+
+    def _pop(self, now: float) -> _Waiting:
+        first = next(iter(self._waiting.values()))
+        _, chosen = self._waiting.popitem(last=now - first.since < PATIENCE_SECONDS)
+        self.size_bytes -= chosen.size_bytes
+        return chosen
