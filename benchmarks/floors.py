@@ -23,6 +23,8 @@ WEBHOOK_CPU: Final = 0.6
 CREATE_P50: Final = 0.9
 REFLECTION_P99_MILLISECONDS: Final = 100.0
 SYNC_TIME: Final = 2.0
+"""From a real API server, for which both sides wait most of the time."""
+
 SYNC_RESIDENT_MEBIBYTES: Final = 150.0
 ENDURANCE_RESIDENT: Final = 1.05
 """After an hour at 500 changes a second; after fewer changes, of the 5 % only their share."""

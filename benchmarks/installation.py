@@ -25,9 +25,6 @@ from manifests.loader import load
 from model import names
 
 RENEW_SECONDS: Final = 2.0
-SWEEP_SECONDS: Final = 1.0
-"""In which Go's runtime, left alone, sweeps what its collector marked; else the next to allocate has to."""
-
 WEBHOOKS: Final = "MutatingWebhookConfiguration"
 POLICIES: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 ASKER: Final = "bench"
@@ -71,7 +68,6 @@ class Installation:
     async def collect_garbage(self) -> None:
         """In the API server, so that no burst pays for what was before it: 5,000 nodes that were listed, say."""
         await self.client.get_bytes("/debug/pprof/heap", gc=1)
-        await asyncio.sleep(SWEEP_SECONDS)
 
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:

@@ -1,7 +1,8 @@
 """The bench `scheduler`: pods bound per second by a kube-scheduler that asks an extender, Stoker's or the one in Go.
 
 Two kube-schedulers differ in the extender's address alone. Each has two profiles: default sampling, which looks at a
-tenth of 5,000 nodes, and every node. The pods wait behind a gate that a client opens, as in the bench `placement`.
+tenth of 5,000 nodes, and every node. The pods wait behind a gate that a client opens, as in the bench `placement`. The
+first burst of each warms up all that takes part, and is not counted.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ from lab.workload import TENANT_NAMESPACE
 from manifests.loader import load
 
 PODS: Final = {"sample": 600, "every_node": 100}
-"""At a hundred and at twenty pods a second, some seconds each: one collection of the API server's garbage more or less
-makes no great difference."""
+"""At a hundred and at twenty pods a second, some seconds each."""
 
 SETTLE_SECONDS: Final = 2.0
 TOLD_SECONDS: Final = 60.0
@@ -52,7 +52,7 @@ async def scheduler(setting: Setting) -> Bench:
         for side, party in zip(SIDES, (ours, theirs), strict=True):
             await installation.control_plane.start_scheduler(side, _configuration(side, party))
         for side in SIDES:
-            await _Bursts(setting, installation, "sample").run(side)  # to warm all up that takes part
+            await _Bursts(setting, installation, "sample").run(side)
         for sampling in PODS:
             bursts = _Bursts(setting, installation, sampling)
             found |= await in_turn({f"{side}_{sampling}": partial(bursts.run, side) for side in SIDES}, setting.rounds)

@@ -46,8 +46,11 @@ CREATIONS_AT_ONCE: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Reading:
+    """Of Stoker its memory is told, of the other side how much there was to be read."""
+
     seconds: float
     resident_mebibytes: float = 0.0
+    size_bytes: int = 0
 
 
 async def sync(setting: Setting) -> Bench:
@@ -68,7 +71,9 @@ def judge(real: dict[str, list[Reading]], prepared: dict[str, list[Reading]]) ->
         {"resident_mebibytes": Comparison(resident, floors.SYNC_RESIDENT_MEBIBYTES, 1.0, less_is_better=True)},
         details={
             "unit": "seconds; MiB against the limit",
-            "prepared_bytes": {side: round(_seconds(prepared[side]), 3) for side in SIDES},
+            "megabytes": _megabytes(real),
+            "prepared_bytes": {side: round(_seconds(prepared[side]), 3) for side in SIDES}
+            | {"megabytes": _megabytes(prepared)},
             "rounds": rows,
         },
     )
@@ -78,12 +83,16 @@ def _seconds(readings: Sequence[Reading]) -> float:
     return middle([item.seconds for item in readings])
 
 
+def _megabytes(found: dict[str, list[Reading]]) -> float:
+    return round(middle([item.size_bytes for item in found["theirs"]]) / 1e6, 1)
+
+
 def _row(readings: Sequence[Reading]) -> list[float]:
     return [round(item.seconds, 3) for item in readings]
 
 
 async def _from_api_server(setting: Setting) -> dict[str, list[Reading]]:
-    """Without policies, which creating and reading pass by, and which would make the creation twice as long."""
+    """Without the admission policies: reading never meets them, and creating the pods would take twice as long."""
     constants, node_names = setting.constants, [node_name(index) for index in range(setting.nodes)]
     async with Installation.start(find_or_build(), constants, without=POLICIES) as installation:
         setting.tell(f"creating {setting.nodes} nodes and {PODS_PER_NODE * setting.nodes} pods")
@@ -100,8 +109,8 @@ async def _from_api_server(setting: Setting) -> dict[str, list[Reading]]:
 
         async def theirs() -> Reading:
             begun = perf_counter()
-            await _discard(kubeconfig)
-            return Reading(perf_counter() - begun)
+            _, size_bytes = await _discard(kubeconfig)
+            return Reading(perf_counter() - begun, size_bytes=size_bytes)
 
         setting.tell("reading them from the API server in turn")
         return await in_turn({"ours": ours, "theirs": theirs}, setting.rounds)
@@ -116,10 +125,10 @@ async def _from_prepared_bytes(setting: Setting) -> dict[str, list[Reading]]:
             return await _sync(setting, world)
 
         async def theirs() -> Reading:
-            seconds = await _discard(kubeconfig)
+            seconds, size_bytes = await _discard(kubeconfig)
             for path in READ:
                 await world.server.asked_for(path)
-            return Reading(seconds)
+            return Reading(seconds, size_bytes=size_bytes)
 
         setting.tell(f"reading {sum(map(world.server.size_bytes, READ)) / 1e6:.0f} MB of prepared bytes in turn")
         return await in_turn({"ours": ours, "theirs": theirs}, setting.rounds)
@@ -141,14 +150,15 @@ async def _sync(setting: Setting, world: World) -> Reading:
         return Reading(seconds, party.resident_mebibytes())
 
 
-async def _discard(kubeconfig: Path) -> float:
-    """Seconds from the first request for one of the lists to the end of the last."""
+async def _discard(kubeconfig: Path) -> tuple[float, int]:
+    """Seconds from the first request for one of the lists to the end of the last, and the bytes of all."""
     command = [sys.executable, "-m", "benchmarks.discard", str(kubeconfig), *READ]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     printed, _ = await child.communicate()
     if child.returncode != 0:
         raise LabError(f"the reader that throws all away ended with status {child.returncode}")
-    return float(printed)
+    seconds, size_bytes = printed.split()
+    return float(seconds), int(size_bytes)
 
 
 async def _create_pods(installation: Installation, constants: Constants, node_names: Sequence[str]) -> None:
@@ -161,18 +171,18 @@ async def _create_pods(installation: Installation, constants: Constants, node_na
 
     namespaces = snapshot.NAMESPACES.path
     await asyncio.gather(*(create(namespaces, namespace(number)) for number in range(NAMESPACES)))
-    pods = _running_pods(constants, node_names)
+    pods = _pods(constants, node_names)
     await asyncio.gather(*(create(f"{namespaces}/{pod['metadata']['namespace']}/pods", pod) for pod in pods))
 
 
 def put_pods(setting: Setting, world: World) -> None:
     """Pods that run on the nodes, and the namespaces they are in, for whoever lists them."""
-    pods = _running_pods(setting.constants, world.names)
+    pods = _pods(setting.constants, world.names)
     world.server.put(PODS.path, (stored(pod, world.server.next_version()) for pod in pods))
     world.put_namespaces(NAMESPACES)
 
 
-def _running_pods(constants: Constants, node_names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _pods(constants: Constants, node_names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Of StatefulSets, spread over the nodes; a tenth has the tenant's images."""
     tenants, count = tenants_images(constants), PODS_PER_NODE * len(node_names)
     images = (tenants if is_warm(number) else set_images(number // PODS_PER_SET) for number in range(count))

@@ -152,11 +152,7 @@ class Leadership:
     @property
     def leading(self) -> bool:
         """Held, and renewed lately enough that nobody else can have begun."""
-        return self._is_held and not self._resigned
-
-    @property
-    def _is_held(self) -> bool:
-        return self._leading and self._clock() - self._renewed_at < GIVE_UP_SECONDS
+        return self._leading and not self._resigned and self._clock() - self._renewed_at < GIVE_UP_SECONDS
 
     async def run(self) -> None:
         """Until cancelled or resigned."""
@@ -247,8 +243,8 @@ class Leadership:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
     def _win(self, at: float) -> None:
-        """Anew too after a time without renewals, in which another one may have led."""
-        is_new = not self._is_held
+        """Anew too after a time without renewals, in which another one may have led; not while it is given back."""
+        is_new = not self.leading and not self._resigned
         self._leading, self._renewed_at = True, at
         self._holders.met(self._us)
         if is_new:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.apiserver import ScriptedApiServer
+from benchmarks.apiserver import ScriptedApiServer, line
 from benchmarks.discard import discard
 from benchmarks.sync import READ, Reading, judge
+from model.errors import ConnectionFailed
 
 
 def readings(seconds: float, mebibytes: float = 100.0) -> list[Reading]:
@@ -35,7 +36,19 @@ async def test_what_is_thrown_away_is_read_to_the_end_of_every_list(tmp_path: Pa
     async with ScriptedApiServer.start() as server:
         for path in READ:
             server.put(path, [{"metadata": {"name": "x" * 10_000}}] * 1_000)
-        assert await discard(server.kubeconfig(tmp_path), list(READ)) > 0
-        async with asyncio.timeout(5):
-            for path in READ:
-                await server.asked_for(path)
+        _, size_bytes = await discard(server.kubeconfig(tmp_path), list(READ))
+        assert size_bytes > sum(map(server.size_bytes, READ)) > 30_000_000
+
+
+async def test_a_watch_that_ends_before_its_list_fails_the_bench(tmp_path: Path) -> None:
+    async def end_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + line("ADDED", {"metadata": {"name": "x"}}))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(end_early, "127.0.0.1", 0) as listener:
+        scripted = ScriptedApiServer()
+        scripted.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        with pytest.raises(ConnectionFailed, match="before its list"):
+            await discard(scripted.kubeconfig(tmp_path), [READ[0]])

@@ -136,6 +136,20 @@ async def test_a_renewal_under_way_when_it_resigns_does_not_win_the_lease_back(a
     assert api.lease is None or api.spec["holderIdentity"] == ""
 
 
+async def test_a_lease_won_while_resigning_is_told_to_nobody(api: Api) -> None:
+    api.gate.clear()
+    replica = Replica(api)
+    told: list[str] = []
+    replica.leadership.observers.append(lambda: told.append("leading"))
+    await asyncio.wait_for(api.waiting.wait(), 10)
+    resigning = asyncio.create_task(replica.leadership.resign())
+    await asyncio.sleep(0)
+    api.gate.set()
+    await asyncio.wait_for(resigning, 10)
+    assert told == []
+    assert (api.spec["holderIdentity"], api.spec["leaseTransitions"]) == ("", 2)  # won, and given back
+
+
 async def test_a_leader_whose_renewal_is_under_way_when_it_resigns_tells_nobody_that_it_leads_anew(api: Api) -> None:
     replica = await started(api)
     told: list[str] = []

@@ -63,6 +63,21 @@ async def test_who_has_lost_patience_goes_before_all_that_came_later() -> None:
     assert told == ["a", "c", "b"]
 
 
+async def test_patience_is_lost_within_a_turn_too() -> None:
+    now, told = [0.0], list[str]()
+
+    def take(name: str) -> None:
+        told.append(name)
+        now[0] += PATIENCE_SECONDS / 5
+
+    turns = Turns[str](clock=lambda: now[0])
+    for name in "abc":
+        turns.wait(name, partial(take, name))
+    now[0] = PATIENCE_SECONDS * 0.9  # as long as the rest of the turn took, so there is time for four of them
+    await asyncio.sleep(0)
+    assert told == ["c", "a", "b"]
+
+
 async def test_somebody_who_gave_up_waiting_holds_up_nobody() -> None:
     turns, told = Turns[str](clock=lambda: 0.0), list[str]()
     for name in "abc":
