@@ -83,7 +83,7 @@ class AskedNodes:
                 self.rows = np.fromiter(map(roster.rows.__getitem__, self.names), np.intp)
             else:
                 self.rows = roster.directory.find(spelling)
-            self.unknown = np.flatnonzero(self.rows == NOBODY)
+            self.unknown = (self.rows == NOBODY).nonzero()[0]
             self._version = roster.version
 
     def scored(self, roster: Roster, steps: Rows) -> bytes:

@@ -51,7 +51,7 @@ def spelling_of(raw: bytes) -> Spelling | None:
     """Of valid JSON; None where names have to be read: escapes, blanks, anything beyond ASCII, no array of strings."""
     if not (raw.startswith(b'["') and raw.endswith(b'"]') and raw.isascii()) or b"\\" in raw:
         return None
-    quotes = np.flatnonzero(np.frombuffer(raw, np.uint8) == _QUOTE)
+    quotes = (np.frombuffer(raw, np.uint8) == _QUOTE).nonzero()[0]
     begins, ends = quotes[0::2] + 1, quotes[1::2]
     if (begins[1:] - ends[:-1] != _BETWEEN).any():
         return None
@@ -113,8 +113,8 @@ class Directory:
     def _unlike(self, rows: Rows, words: NDArray[np.uint64]) -> Rows:
         """The positions at which a row's name is another."""
         is_unlike = np.zeros(len(rows), bool)
-        is_unlike[np.flatnonzero(self._words.take(rows, axis=0) != words) // words.shape[1]] = True
-        return np.flatnonzero(is_unlike)
+        is_unlike[(self._words.take(rows, axis=0) != words).ravel().nonzero()[0] // words.shape[1]] = True
+        return is_unlike.nonzero()[0]
 
     def _words_of(self, spelling: Spelling) -> NDArray[np.uint64]:
         """Each name's bytes and what follows them, and of that only what is the name's."""

@@ -54,7 +54,7 @@ class ExpectedStarts:
             return
         mask = np.zeros(len(self.shares), np.bool_)
         mask[rows] = True
-        once_each = np.flatnonzero(mask)
+        once_each = mask.nonzero()[0]
         share = share_of(len(once_each))
         self._pods[pod_uid] = _Expectation(now + EXPECTED_SECONDS, share, np.packbits(mask).tobytes())
         self.shares[once_each] += share
@@ -65,7 +65,7 @@ class ExpectedStarts:
         if expectation is None:
             return False
         mask = np.unpackbits(np.frombuffer(expectation.packed, np.uint8)).view(np.bool_)
-        self.shares[np.flatnonzero(mask)] -= expectation.share
+        self.shares[mask.nonzero()[0]] -= expectation.share
         return True
 
     def vacate(self, row: int) -> None:

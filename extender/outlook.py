@@ -23,7 +23,7 @@ from model.score import STEPS_SECONDS
 from model.terms import ImageSizes, application_term, init_term, ready_term, sandbox_term
 
 KINDS_REMEMBERED: Final = 128
-"""Kinds of pods whose columns are kept; each takes 16 bytes for each node."""
+"""Kinds of pods whose columns are kept; each takes 24 bytes for each node."""
 
 PREPARATIONS_REMEMBERED: Final = 32
 """Pairs of profile and handler; each takes 72 bytes for each node."""
@@ -49,16 +49,31 @@ class Outlook:
         self._contention_milliseconds = profile.startup.contention_milliseconds_per_start
         self._application: Floats = np.zeros(0)
         self._numbered = roster.architectures
+        self._of_preparation = -1
+        self._of_pulls: Floats = np.zeros(0)
+        self._alone: Floats = np.zeros(0)
 
-    def seconds(self, shares: Floats, now: float) -> Floats:
-        """The forecast by row, with these expected starts; `inf` where the pod never can start."""
-        seconds = self.preparation.at(now) + self._sandbox
-        seconds += self._init
-        seconds += self.pulls.up_to_date()
-        seconds += self._applications()[self._roster.architecture]
-        seconds += self._ready
-        seconds += (self._roster.starting + shares) * self._contention_milliseconds / 1000
-        return seconds
+    def seconds(self, rows: Rows, shares: Floats, now: float) -> Floats:
+        """The forecast for each of these rows, `inf` where the pod can never start; `shares` are expected by row.
+
+        Every pod that is scored changes what is expected of many nodes, and few change what else there is.
+        """
+        alone = self._without_others(now)
+        return alone[rows] + (self._roster.starting[rows] + shares[rows]) * self._contention_milliseconds / 1000
+
+    def _without_others(self, now: float) -> Floats:
+        """By row the terms before contention, which is the last. Those of the application are a matter of the node's
+        architecture, and where that changes the pulls do.
+        """
+        preparation, pulls = self.preparation.at(now), self.pulls.up_to_date()
+        if self._of_preparation != self.preparation.revision or self._of_pulls is not pulls:
+            self._of_preparation, self._of_pulls = self.preparation.revision, pulls
+            self._alone = preparation + self._sandbox
+            self._alone += self._init
+            self._alone += pulls
+            self._alone += self._applications()[self._roster.architecture]
+            self._alone += self._ready
+        return self._alone
 
     def _applications(self) -> Floats:
         """The application term by the number of the architecture."""

@@ -37,6 +37,10 @@ class Preparation:
     def __init__(self, roster: Roster, handler: str, profile: ProfileSpec) -> None:
         self.evaluated = 0
         """How often a row was worked out by itself."""
+
+        self.revision = 0
+        """Changes whenever the column does."""
+
         self._roster = roster
         self._handler = handler
         self._profile = profile
@@ -55,12 +59,14 @@ class Preparation:
             self._place(row, now)
         for row in list(self._moving):
             self._place(row, now)
-        settling = np.flatnonzero(self._settling)
+        settling = self._settling.nonzero()[0]
         if settling.size:
             self._settle(settling, now)
+            self.revision += 1
         return self._seconds
 
     def _start_over(self) -> None:
+        self.revision += 1
         capacity = self._roster.capacity
         self._now = -inf
         self._read = -1
@@ -72,33 +78,36 @@ class Preparation:
         self._window: Floats = np.zeros((WINDOWS, capacity))
 
     def _place(self, row: int, now: float) -> None:
-        """Work out one row, and see by what it will change: by the clock, by its settle windows, or not at all."""
+        seconds = self._worked_out(row, now)
+        if seconds != self._seconds[row]:
+            self._seconds[row] = seconds
+            self.revision += 1
+
+    def _worked_out(self, row: int, now: float) -> float:
+        """One row's seconds; and see by what they will change: by the clock, by settle windows, or not at all."""
         self._moving.discard(row)
         self._settling[row] = False
         node = self._roster.facts[row]
         if node is None:
-            self._seconds[row] = inf
-            return
+            return inf
         self.evaluated += 1
         runtime = runtime_on(node, self._handler, now)
         if runtime.state is RuntimeState.ABSENT:
-            self._seconds[row] = inf
-            return
+            return inf
         before = node_term(node, now).seconds + runtime_term(node, runtime, now).seconds
         if runtime.state is RuntimeState.INSTALLING or _is_booting(node, now) or _awaits_restart(node):
             self._moving.add(row)
-            self._seconds[row] = before + settle_term(node, runtime, self._profile, now).seconds
-            return
-        self._seconds[row] = before
+            return before + settle_term(node, runtime, self._profile, now).seconds
         windows = [
             (began, window) for began, window, _ in settle_windows(node, self._profile, now) if began is not None
         ]
         if any(window > now - began for began, window in windows):
-            self._open_windows(row, windows)
+            self._open_windows(row, before, windows)
+        return before
 
-    def _open_windows(self, row: int, windows: list[tuple[float, int]]) -> None:
+    def _open_windows(self, row: int, before: float, windows: list[tuple[float, int]]) -> None:
         self._settling[row] = True
-        self._before_settling[row] = self._seconds[row]
+        self._before_settling[row] = before
         for index in range(WINDOWS):
             self._began[index, row], self._window[index, row] = windows[index] if index < len(windows) else (-inf, 0)
 

@@ -138,7 +138,7 @@ class Scheduling:
         self._look_up(asked)
         outlook = self._outlooks.of(pod_needs(pod, self._tenancy.handler_of), profile)
         now = self._clock.now()
-        seconds = outlook.seconds(self._expected.shares, now)[asked.rows]
+        seconds = outlook.seconds(asked.rows, self._expected.shares, now)
         steps = steps_below_best(seconds, asked.unknown, NEUTRAL_STEPS)
         self._remember(pod.metadata.uid, outlook, asked.rows[steps == 0], now)
         metrics.answers("prioritize", basis).inc()
@@ -150,7 +150,7 @@ class Scheduling:
         never = np.isinf(self._outlooks.preparation(handler, profile).at(now)[asked.rows])
         never[asked.unknown] = False
         refused = {}
-        for position in np.flatnonzero(never).tolist():
+        for position in never.nonzero()[0].tolist():
             node = self._roster.facts[asked.rows[position]]
             if node is not None:
                 refused[node.name] = runtime_on(node, handler, now).reason

@@ -215,10 +215,11 @@ class Days(RuleBasedStateMachine):
         shares = np.zeros(self.roster.capacity)
         for name, row in self.roster.rows.items():
             shares[row] = self.oracle.share_on(name)
-        column = self.outlooks.of(needs, profile).seconds(shares, self.world.now)
+        rows = np.fromiter(self.roster.rows.values(), np.intp)
+        seconds = self.outlooks.of(needs, profile).seconds(rows, shares, self.world.now)
         plain = {name: self.oracle.forecast(needs, name, profile.spec) for name in self.roster.rows}
         expected = {name: inf if item is None or item.impossible else item.seconds for name, item in plain.items()}
-        assert {name: float(column[row]) for name, row in self.roster.rows.items()} == expected
+        assert dict(zip(self.roster.rows, seconds.tolist(), strict=True)) == expected
 
 
 TestDays = Days.TestCase

@@ -29,8 +29,9 @@ class Columns:
         assert profile is not None
         needs = pod_needs(tenant_pod(), world.tenancy.handler_of)
         self.roster.refresh()
-        column = self.outlooks.of(needs, profile).seconds(np.zeros(self.roster.capacity), world.now)
-        seconds = {name: float(column[row]) for name, row in self.roster.rows.items()}
+        rows, shares = np.fromiter(self.roster.rows.values(), np.intp), np.zeros(self.roster.capacity)
+        found = self.outlooks.of(needs, profile).seconds(rows, shares, world.now)
+        seconds = dict(zip(self.roster.rows, found.tolist(), strict=True))
         assert seconds == {
             node.name: forecast(needs, node, profile.spec, world.fleet, world.now).seconds
             for node in world.fleet.nodes()
@@ -86,6 +87,22 @@ def test_a_settle_window_opens_again_when_the_clock_is_set_back() -> None:
     assert columns.seconds()["n1"] == 40
     columns.world.now -= 1_000
     assert columns.seconds()["n1"] > 40
+
+
+def test_a_node_that_is_not_ready_any_more_is_seen_though_its_images_are_the_same() -> None:
+    columns = Columns()
+    columns.world.add("n1")
+    before = columns.seconds()["n1"]
+    columns.world.add("n1", ready="False")
+    assert columns.seconds()["n1"] > before
+
+
+def test_seconds_change_with_the_time_while_a_node_boots() -> None:
+    columns = Columns()
+    columns.world.add("n1", ready="False", metadata={"creationTimestamp": "2026-03-04T04:53:00Z"})
+    before = columns.seconds()["n1"]
+    columns.world.now += 10
+    assert columns.seconds()["n1"] != before
 
 
 def test_a_fleet_may_outgrow_its_rows() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 
+import numpy as np
 import pytest
 
 from cluster.translation import pod_needs
@@ -38,7 +39,7 @@ class Effort:
     def look(self) -> None:
         self.roster.refresh()
         for outlook in self.outlooks:
-            outlook.seconds(self.roster.starting, self.world.now)
+            outlook.seconds(np.arange(self.roster.capacity), self.roster.starting, self.world.now)
 
     def since(self) -> tuple[int, list[int]]:
         """How many rows another look works out: of what the kinds share, and of the pulls of each kind."""
