@@ -28,6 +28,8 @@ MOST_NAMES: Final = 262_144
 """Of one request; Kubernetes has 5,000 nodes at most by its own account. A body of 8 MiB may name 2.8 million; to
 find a name takes up to a KiB, and its score 20 bytes."""
 
+_LEAST_NAME_BYTES: Final = len('"",')
+
 NEUTRAL_STEPS: Final = BEST_SCORE - NEUTRAL_SCORE
 
 _TENS_AT: Final = -len("10},")
@@ -114,7 +116,7 @@ class AskedLists:
         for asked in self._last:
             if asked.raw == raw:
                 return asked
-        if raw.count(b'"') > 2 * MOST_NAMES:
+        if len(raw) > _LEAST_NAME_BYTES * MOST_NAMES and raw.count(b'"') > 2 * MOST_NAMES:
             text = f"more than {MOST_NAMES} nodes are named; ask about the nodes of one cluster"
             raise InvalidRequest(text, status=413, reason="too_many_nodes")
         asked = AskedNodes(raw, self._read)
