@@ -134,7 +134,7 @@ def unjudged(pod: wire.Pod) -> str:
     containers = (*spec.init_containers, *spec.containers)
     affinity = spec.affinity or wire.Affinity()
     checks = (
-        ("volumes", any(item.persistent_volume_claim or item.ephemeral or item.csi for item in spec.volumes)),
+        ("volumes", any(item.restricts_nodes for item in spec.volumes)),
         ("pod affinity", bool(affinity.pod_affinity and affinity.pod_affinity.required)),
         ("pod anti-affinity", repels(pod)),
         (

@@ -167,6 +167,27 @@ class Volume(_Wire):
     persistent_volume_claim: dict[str, Any] | None = None
     ephemeral: dict[str, Any] | None = None
     csi: dict[str, Any] | None = None
+    aws_elastic_block_store: dict[str, Any] | None = None
+    azure_disk: dict[str, Any] | None = None
+    azure_file: dict[str, Any] | None = None
+    cinder: dict[str, Any] | None = None
+    gce_persistent_disk: dict[str, Any] | None = None
+    iscsi: dict[str, Any] | None = None
+    portworx_volume: dict[str, Any] | None = None
+    rbd: dict[str, Any] | None = None
+    vsphere_volume: dict[str, Any] | None = None
+
+    @property
+    def restricts_nodes(self) -> bool:
+        """Whether kube-scheduler may refuse a node for it.
+
+        Its filters VolumeBinding and VolumeZone look at claims; VolumeRestrictions at disks that one node may mount, or
+        one pod; NodeVolumeLimits at what a CSI driver mounts, in the name of older kinds as well (csi-translation-lib).
+        """
+        claims = self.persistent_volume_claim or self.ephemeral
+        disks = self.gce_persistent_disk or self.aws_elastic_block_store or self.rbd or self.iscsi
+        others = self.azure_disk or self.azure_file or self.cinder or self.portworx_volume or self.vsphere_volume
+        return bool(claims or disks or self.csi or others)
 
 
 class Toleration(_Wire):
