@@ -14,6 +14,10 @@ K = TypeVar("K")
 PATIENCE_SECONDS: Final = 0.05
 """Who waits for less makes way for whoever came later: most are answered at once then, and nobody is much later."""
 
+LONGEST_SECONDS: Final = 0.02
+"""For which requests are answered in one turn of the loop. Where the rest of it takes longer, which is reading from
+hundreds of connections, more comes than can be answered, and what is to be shed has to be read for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
@@ -23,12 +27,13 @@ class _Waiting:
 
 
 class Turns(Generic[K]):
-    """In each turn of the event loop one, and more for as long as the rest of it took: the last that came, unless the
-    first has lost its patience.
+    """In each turn of the event loop one, and more for as long as the rest of it took, up to `LONGEST_SECONDS`: the
+    last that came, unless the first has lost its patience.
 
     Left to itself the loop runs all handlers that can go on before it reads again. Where they compute for long,
     requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that has come
-    between any two of them, hardly any would be answered under a storm. So each gets half of the time.
+    between any two of them, hardly any would be answered under a storm. So each gets half of the time, until reading
+    takes so long that it falls behind.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
@@ -60,7 +65,7 @@ class Turns(Generic[K]):
 
     def _take(self) -> None:
         now = self._clock()
-        ends = now + now - self._since
+        ends = now + min(now - self._since, LONGEST_SECONDS)
         try:
             while self._waiting:
                 self._pop(now).begin()
