@@ -166,28 +166,26 @@ class Volume(_Wire):
     image: ImageVolumeSource | None = None
     persistent_volume_claim: dict[str, Any] | None = None
     ephemeral: dict[str, Any] | None = None
-    csi: dict[str, Any] | None = None
     aws_elastic_block_store: dict[str, Any] | None = None
     azure_disk: dict[str, Any] | None = None
-    azure_file: dict[str, Any] | None = None
     cinder: dict[str, Any] | None = None
     gce_persistent_disk: dict[str, Any] | None = None
     iscsi: dict[str, Any] | None = None
     portworx_volume: dict[str, Any] | None = None
     rbd: dict[str, Any] | None = None
-    vsphere_volume: dict[str, Any] | None = None
 
     @property
     def restricts_nodes(self) -> bool:
-        """Whether kube-scheduler may refuse a node for it.
+        """Whether kube-scheduler (1.36) may refuse a node for it.
 
         Its filters VolumeBinding and VolumeZone look at claims; VolumeRestrictions at disks that one node may mount, or
-        one pod; NodeVolumeLimits at what a CSI driver mounts, in the name of older kinds as well (csi-translation-lib).
+        one pod; NodeVolumeLimits at claims and at disks that a CSI driver mounts in their place (isCSIMigrationOn). A
+        volume that a pod asks a CSI driver for by itself (`csi`) is none of these.
         """
         claims = self.persistent_volume_claim or self.ephemeral
-        disks = self.gce_persistent_disk or self.aws_elastic_block_store or self.rbd or self.iscsi
-        others = self.azure_disk or self.azure_file or self.cinder or self.portworx_volume or self.vsphere_volume
-        return bool(claims or disks or self.csi or others)
+        restricted = self.aws_elastic_block_store or self.gce_persistent_disk or self.iscsi or self.rbd
+        counted = self.azure_disk or self.cinder or self.portworx_volume
+        return bool(claims or restricted or counted)
 
 
 class Toleration(_Wire):

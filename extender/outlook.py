@@ -67,12 +67,12 @@ class Outlook:
         """
         preparation, pulls = self.preparation.at(now), self.pulls.up_to_date()
         if self._of_preparation != self.preparation.revision or self._of_pulls is not pulls:
-            self._of_preparation, self._of_pulls = self.preparation.revision, pulls
-            self._alone = preparation + self._sandbox
-            self._alone += self._init
-            self._alone += pulls
-            self._alone += self._applications()[self._roster.architecture]
-            self._alone += self._ready
+            alone = preparation + self._sandbox
+            alone += self._init
+            alone += pulls
+            alone += self._applications()[self._roster.architecture]
+            alone += self._ready
+            self._alone, self._of_preparation, self._of_pulls = alone, self.preparation.revision, pulls
         return self._alone
 
     def _applications(self) -> Floats:

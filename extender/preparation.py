@@ -62,7 +62,6 @@ class Preparation:
         settling = self._settling.nonzero()[0]
         if settling.size:
             self._settle(settling, now)
-            self.revision += 1
         return self._seconds
 
     def _start_over(self) -> None:
@@ -117,7 +116,9 @@ class Preparation:
         left = np.maximum(0.0, window - np.maximum(0.0, now - began))
         left = np.where(began - now > CLOCK_SKEW_SECONDS, 0.0, left).max(axis=0)
         settle = np.where(left > 0.0, left + SANDBOX_RETRY_SECONDS, 0.0)
-        self._seconds[rows] = self._before_settling[rows] + settle
+        seconds = self._before_settling[rows] + settle
+        self.revision += bool((seconds != self._seconds[rows]).any())
+        self._seconds[rows] = seconds
         is_over = (window <= now - began).all(axis=0)
         self._settling[rows[is_over]] = False
 

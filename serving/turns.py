@@ -32,8 +32,8 @@ class Turns(Generic[K]):
 
     Left to itself the loop runs all handlers that can go on before it reads again. Where they compute for long,
     requests, and connections even more, wait unread, and nobody knows for how long. Where it read all that has come
-    between any two of them, hardly any would be answered under a storm. So each gets half of the time, until reading
-    takes so long that it falls behind.
+    between any two of them, hardly any would be answered under a storm. So both get as long, until reading takes so
+    long that it has fallen behind.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:

@@ -23,8 +23,8 @@ LATE_SECONDS: Final = 1.0
 is told to come back is better than all of them standing in a queue that only grows."""
 
 MOST_WAITING: Final = 1_024
-"""Reviews here whole with which one that comes is shed unread: a quarter of a second's work, and more than an API
-server has under way by default at once for pods."""
+"""Reviews here whole with which one that comes is shed unread: a quarter of a second's work where reading
+leaves the time for it, and more than an API server has under way by default at once for pods."""
 
 MOST_WAITING_BYTES: Final = 128 * 1024 * 1024
 """Of these together, an eighth of the memory that the Deployment allows: the largest are 8 MiB each."""
