@@ -23,7 +23,7 @@ from model.score import STEPS_SECONDS
 from model.terms import ImageSizes, application_term, init_term, ready_term, sandbox_term
 
 KINDS_REMEMBERED: Final = 128
-"""Kinds of pods whose columns are kept; each takes 24 bytes for each node."""
+"""Kinds of pods whose columns are kept; each takes 16 bytes for each node."""
 
 PREPARATIONS_REMEMBERED: Final = 32
 """Pairs of profile and handler; each takes 72 bytes for each node."""
@@ -49,8 +49,7 @@ class Outlook:
         self._contention_milliseconds = profile.startup.contention_milliseconds_per_start
         self._application: Floats = np.zeros(0)
         self._numbered = roster.architectures
-        self._of_preparation = -1
-        self._of_pulls: Floats = np.zeros(0)
+        self._alone_as_of: tuple[int, tuple[int, int]] | None = None
         self._alone: Floats = np.zeros(0)
 
     def seconds(self, rows: Rows, shares: Floats, now: float) -> Floats:
@@ -65,14 +64,15 @@ class Outlook:
         """By row the terms before contention, which is the last. Those of the application are a matter of the node's
         architecture, and where that changes the pulls do.
         """
-        preparation, pulls = self.preparation.at(now), self.pulls.up_to_date()
-        if self._of_preparation != self.preparation.revision or self._of_pulls is not pulls:
+        preparation, pulls = self.preparation.at(now), self.pulls.catch_up()
+        as_of = self.preparation.revision, pulls
+        if as_of != self._alone_as_of:
             alone = preparation + self._sandbox
             alone += self._init
-            alone += pulls
+            alone += self.pulls.column()
             alone += self._applications()[self._roster.architecture]
             alone += self._ready
-            self._alone, self._of_preparation, self._of_pulls = alone, self.preparation.revision, pulls
+            self._alone, self._alone_as_of = alone, as_of
         return self._alone
 
     def _applications(self) -> Floats:

@@ -137,25 +137,24 @@ class Pulls:
         self._needs = needs
         self._profile = profile
         self._epoch = -1
-        self._revision = -1
         self._by_group: list[float] = []
-        self._column: Floats = np.zeros(0)
 
     @property
     def evaluated(self) -> int:
         """How often a row was looked at."""
         return self._groups.evaluated
 
-    def up_to_date(self) -> Floats:
-        """The column; it is valid until the next call."""
+    def catch_up(self) -> tuple[int, int]:
+        """Take in what has changed; what is returned is another whenever the column is."""
+        self._groups.catch_up()
+        return self._groups.epoch, self._groups.revision
+
+    def column(self) -> Floats:
+        """As of the last `catch_up`."""
         groups = self._groups
-        groups.catch_up()
-        if (groups.epoch, groups.revision) == (self._epoch, self._revision):
-            return self._column
         if groups.epoch != self._epoch:
-            self._by_group = [0.0]
+            self._epoch, self._by_group = groups.epoch, [0.0]
         for group in groups.groups[len(self._by_group) :]:
             self._by_group.append(pull_term(self._needs, group.node, self._profile, group).seconds)
-        self._epoch, self._revision = groups.epoch, groups.revision
-        self._column = np.array(self._by_group)[groups.of_row]
-        return self._column
+        column: Floats = np.array(self._by_group)[groups.of_row]
+        return column

@@ -81,13 +81,12 @@ def test_a_pod_on_a_node_that_pulls_nothing_new_leaves_the_pulls_alone() -> None
 @pytest.mark.parametrize("passed", [0, 1_000])
 def test_what_pods_that_start_do_not_change_is_not_summed_up_again(passed: float) -> None:
     effort = Effort()
-    shared, column = effort.outlooks[0].preparation, effort.outlooks[0].pulls.up_to_date()
-    before = shared.revision
+    shared, pulls = effort.outlooks[0].preparation, effort.outlooks[0].pulls
+    before = shared.revision, pulls.catch_up()
     effort.world.fleet.pod_changed(None, tenant_pod(on="n7"))
     effort.world.now += passed
     effort.look()
-    assert shared.revision == before
-    assert effort.outlooks[0].pulls.up_to_date() is column
+    assert (shared.revision, pulls.catch_up()) == before
 
 
 def test_settle_windows_of_a_whole_fleet_cost_each_node_once() -> None:
