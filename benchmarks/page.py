@@ -26,14 +26,17 @@ def renew(report: Mapping[str, Any], docs: Path) -> None:
 
     InvalidInput where the page has no marks.
     """
-    put_between(docs / "performance.md", BEGIN, f"{table(report)}\n{_pictures(report)}")
+    put_between(docs / "performance.md", BEGIN, f"{table(report)}\n\n{_pictures(report)}")
     plots.write(report, docs / "performance")
 
 
 def put_between(page: Path, begin: str, figures: str) -> None:
-    """Replace what the page has between the line `begin` and the next `END`; InvalidInput where these are not there."""
+    """Replace what the page has between the line `begin` and the next `END`; InvalidInput where these are not there.
+
+    Markdown wants an empty line around a table: one on either side, however the figures begin and end.
+    """
     before, after = _around(page, begin)
-    page.write_text(f"{before}{begin}\n{figures}\n{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n\n{figures.strip()}\n\n{after}", encoding="utf-8")
 
 
 def check_place(page: Path, begin: str) -> None:
@@ -71,10 +74,10 @@ def _pictures(report: Mapping[str, Any]) -> str:
 
 def table(report: Mapping[str, Any]) -> str:
     heading = (
-        f"\n{machine_line(report['machine'])}\n\n| bench | Stoker | opponent or limit | ratio | floor | held |"
+        f"{machine_line(report['machine'])}\n\n| bench | Stoker | opponent or limit | ratio | floor | held |"
         "\n|---|---|---|---|---|---|"
     )
-    return "\n".join((heading, *_rows(report), ""))
+    return "\n".join((heading, *_rows(report)))
 
 
 def _rows(report: Mapping[str, Any]) -> Iterator[str]:

@@ -26,7 +26,7 @@ def renew(report: Mapping[str, Any], machine: Mapping[str, Any], docs: Path) -> 
 def table(report: Mapping[str, Any], machine: Mapping[str, Any]) -> str:
     """A row for each story: p95 of the seconds to ready in each mode, with what failed or never came in brackets."""
     heading = (
-        f"\n{machine_line(machine)}\n\n| story | pods | {' | '.join(COLUMNS)} | regret | held |\n"
+        f"{machine_line(machine)}\n\n| story | pods | {' | '.join(COLUMNS)} | regret | held |\n"
         f"|---|---|{'---|' * len(COLUMNS)}---|---|"
     )
     rows = (_row(entry) for entry in report["scenarios"])
@@ -52,4 +52,3 @@ def _complaints(report: Mapping[str, Any]) -> Iterator[str]:
     for entry in report["scenarios"]:
         for complaint in entry["complaints"]:
             yield f"- Not held, `{entry['name']}`: {complaint}."
-    yield ""

@@ -23,10 +23,10 @@ def renew(report: Mapping[str, Any], docs: Path) -> None:
 
 def table(report: Mapping[str, Any]) -> str:
     heading = (
-        f"\n{machine_line(report['machine'])}\n\n| fault | asked for | a second | refused | lost | recovered in | "
+        f"{machine_line(report['machine'])}\n\n| fault | asked for | a second | refused | lost | recovered in | "
         "held |\n|---|---|---|---|---|---|---|"
     )
-    return "\n".join((heading, *_rows(report), ""))
+    return "\n".join((heading, *_rows(report)))
 
 
 def _rows(report: Mapping[str, Any]) -> Iterator[str]:
