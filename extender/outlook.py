@@ -26,7 +26,7 @@ KINDS_REMEMBERED: Final = 128
 """Kinds of pods whose columns are kept; each takes 16 bytes for each node."""
 
 PREPARATIONS_REMEMBERED: Final = 32
-"""Pairs of profile and handler; each takes 72 bytes for each node."""
+"""Pairs of profile and handler; each takes 105 bytes for each node."""
 
 _STEPS: Final = np.array([*STEPS_SECONDS, np.finfo(np.float64).max])
 """Beyond the last is only what never can start: it has a score one below the worst."""
@@ -124,7 +124,7 @@ class Outlooks:
     def catch_up(self, now: float) -> None:
         """Bring up to date what pods of several kinds share."""
         for _, preparation in self._preparations.values():
-            preparation.at(now)
+            preparation.catch_up(now)
 
 
 def steps_below_best(seconds: Floats, unknown: Rows, unknown_steps: int) -> NDArray[np.intp]:

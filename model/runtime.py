@@ -64,10 +64,14 @@ def runtime_on(node: NodeFacts, handler: str, now: float) -> RuntimeVerdict:
     return _UNREPORTED if node.handlers is None else _ABSENT
 
 
+def installing_since(node: NodeFacts) -> float:
+    """When an installation that is under way began, as far as the node tells."""
+    return node.installer.created if node.installer else node.created
+
+
 def seconds_until_installed(node: NodeFacts, now: float) -> float:
     """What is left of an installation that is under way."""
-    since = node.installer.created if node.installer else node.created
-    return seconds_left(INSTALL_SECONDS, now - since)
+    return seconds_left(INSTALL_SECONDS, now - installing_since(node))
 
 
 def seconds_left(expected: float, elapsed: float) -> float:
