@@ -15,7 +15,7 @@ from cluster.bound import BoundPod, bound_pod
 from cluster.clock import Clock
 from cluster.demands import allocatable_of, repels, repulsions_of, traits_of
 from cluster.images import NodeImage
-from cluster.records import NodeRecord
+from cluster.records import NodeRecord, Sighting
 from cluster.repulsions import Repulsions
 from cluster.sizes import ReportedSizes, SizeObserver
 from cluster.tenancy import Tenancy
@@ -38,13 +38,17 @@ class Fleet:
     def __init__(self, clock: Clock, tenancy: Tenancy, complaint: Callable[[], str | None] | None = None) -> None:
         self.ready = complaint or tenancy.ready
         self._clock = clock
+        self._tenancy = tenancy
         self._records: dict[str, NodeRecord] = {}
         self._bound: dict[str, BoundPod] = {}
+        self._installers: dict[str, dict[str, str]] = {}
+        """By namespace the keys of pods that say they are kata-deploy's, each with its node."""
         self._repulsions = Repulsions()
         self._sizes = ReportedSizes()
         self._observers: list[BindingObserver] = []
         self._change_observers: list[Callable[[], None]] = []
         self._node_observers: list[Callable[[str], None]] = []
+        tenancy.on_namespace_change(self._namespace_changed)
 
     def has(self, name: str) -> bool:
         """Whether a Node of that name exists."""
@@ -63,7 +67,7 @@ class Fleet:
     def node(self, name: str) -> NodeFacts | None:
         """The facts of a node; None where no Node of that name exists."""
         record = self._records.get(name)
-        return None if record is None else record.facts()
+        return None if record is None else record.facts(self._is_trusted)
 
     def nodes(self) -> Iterator[NodeFacts]:
         return (facts for name in list(self._records) if (facts := self.node(name)) is not None)
@@ -137,6 +141,7 @@ class Fleet:
         pod = bound_pod(new, self._clock, was) if new is not None and new.spec.node_name else None
         self._note_repulsions(key if pod is None else pod.key, new)
         self._bound.pop(key, None)
+        self._note_installer(was, pod)
         if was is not None and (pod is None or pod.node != was.node):
             self._take_pod(was)
         if new is None or pod is None:
@@ -155,7 +160,7 @@ class Fleet:
         self._event_changed(old, new, lambda record: record.containerd_starts)
 
     def _event_changed(
-        self, old: wire.Event | None, new: wire.Event | None, seen_on: Callable[[NodeRecord], dict[str, float]]
+        self, old: wire.Event | None, new: wire.Event | None, seen_on: Callable[[NodeRecord], dict[str, Sighting]]
     ) -> None:
         if old is not None and (record := self._records.get(_node_of(old))) is not None:
             seen_on(record).pop(old.metadata.key, None)
@@ -163,9 +168,10 @@ class Fleet:
             self._drop_if_empty(_node_of(old))
         if new is None or not (name := _node_of(new)):
             return
-        if (instant := self._clock.instant(new.last_seen)) is not None:
-            record = self._record(name)
-            seen_on(record)[new.metadata.key] = instant
+        if (last := self._clock.instant(new.last_seen)) is not None:
+            record, first = self._record(name), self._clock.instant(new.first_seen)
+            about = new.involved_object.uid or new.involved_object.name
+            seen_on(record)[new.metadata.key] = Sighting(about, last if first is None else first, last)
             self._touch(name, record)
 
     def _record(self, name: str) -> NodeRecord:
@@ -179,6 +185,23 @@ class Fleet:
         del record.pods[pod.key]
         self._touch(pod.node, record)
         self._drop_if_empty(pod.node)
+
+    def _is_trusted(self, installer: BoundPod) -> bool:
+        """No tenant's pod tells of a node's runtime: it would keep others from the node."""
+        return not self._tenancy.is_tenants(installer.identity.namespace)
+
+    def _note_installer(self, was: BoundPod | None, now: BoundPod | None) -> None:
+        if was is not None and was.installer is not None:
+            keys = self._installers[was.identity.namespace]
+            del keys[was.key]
+            if not keys:
+                del self._installers[was.identity.namespace]
+        if now is not None and now.installer is not None:
+            self._installers.setdefault(now.identity.namespace, {})[now.key] = now.node
+
+    def _namespace_changed(self, namespace: str) -> None:
+        for node in set(self._installers.get(namespace, {}).values()):
+            self._touch(node, self._records[node])
 
     def _note_repulsions(self, key: str, pod: wire.Pod | None) -> None:
         node = ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from cluster.bound import BoundPod
 from cluster.images import NodeImage
@@ -20,12 +22,20 @@ _InUse = tuple[tuple[str, ...], ...]
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
+class Sighting(msgspec.Struct, frozen=True, gc=False):
+    """What an event tells: of which object, since when, and when last."""
+
+    about: str
+    first: float
+    last: float
+
+
 class NodeRecord:
     """A node as its sources tell it; they are joined when somebody asks after a change.
 
-    The sources come in any order: pods and events may be known before their node. Events stand by their key, with the
-    instant they were last seen. What the node reports of its images is kept as the entries, which nodes share; the set
-    of their names, which takes ten times the room, is made with the facts.
+    The sources come in any order: pods and events may be known before their node. Events stand by their key. What the
+    node reports of its images is kept as the entries, which nodes share; the set of their names, which takes ten times
+    the room, is made with the facts.
     """
 
     __slots__ = (
@@ -42,8 +52,8 @@ class NodeRecord:
         self.allocatable: Mapping[str, int] = _NOTHING
         self.flaw = ""
         self.pods: dict[str, BoundPod] = {}
-        self.sandbox_failures: dict[str, float] = {}
-        self.containerd_starts: dict[str, float] = {}
+        self.sandbox_failures: dict[str, Sighting] = {}
+        self.containerd_starts: dict[str, Sighting] = {}
         self.free: dict[str, int] | None = None
         self.joined: NodeFacts | None = None
         self.named: tuple[tuple[NodeImage, ...], _InUse, frozenset[str]] | None = None
@@ -62,12 +72,13 @@ class NodeRecord:
             self.free = room(self.allocatable, [pod.amounts for pod in self.pods.values()])
         return self.free
 
-    def facts(self) -> NodeFacts | None:
+    def facts(self, is_trusted: Callable[[BoundPod], bool]) -> NodeFacts | None:
+        """`is_trusted` says of a pod that claims to be an installer whether to believe it."""
         if self.joined is None and self.object_facts is not None:
-            self.joined = self._join(self.object_facts)
+            self.joined = self._join(self.object_facts, is_trusted)
         return self.joined
 
-    def _join(self, facts: NodeFacts) -> NodeFacts:
+    def _join(self, facts: NodeFacts, is_trusted: Callable[[BoundPod], bool]) -> NodeFacts:
         alive = [pod for pod in self.pods.values() if not pod.is_finished]
         is_listed_whole = facts.images_reported and facts.smallest_reported_bytes is None
         # What finished pods used is likely there still; where the node lists all that it has, the list knows better.
@@ -75,16 +86,21 @@ class NodeRecord:
         images = self._names(tuple([pod.images_in_use for pod in witnesses if pod.images_in_use]))
         starting = [pod for pod in alive if pod.is_starting]
         wanted = {image for pod in starting for image in pod.wanted_images}
-        installers = [pod.installer for pod in alive if pod.installer is not None]
+        failures = [item for item in self.sandbox_failures.values() if item.last >= facts.created]
+        failed = max(failures, key=lambda item: item.last, default=None)
+        installers = [pod.installer for pod in alive if pod.installer is not None and is_trusted(pod)]
         return replace(
             facts,
             images=images,
             starting=float(len(starting)),
             pulling=frozenset(wanted - images),
             installer=max(installers, key=lambda item: item.created, default=None),
-            sandbox_failed=_last_since(facts.created, self.sandbox_failures.values()),
+            sandbox_failed=failed.last if failed else None,
+            sandbox_failing_since=min(item.first for item in failures if item.about == failed.about)
+            if failed
+            else None,
             containerd_restarted=_last_since(
-                facts.created, self.containerd_starts.values(), facts.containerd_restarted
+                facts.created, [item.last for item in self.containerd_starts.values()], facts.containerd_restarted
             ),
         )
 
@@ -96,6 +112,6 @@ class NodeRecord:
         return self.named[2]
 
 
-def _last_since(created: float, instants: Iterable[float], other: float | None = None) -> float | None:
+def _last_since(created: float, instants: Iterable[float], other: float | None) -> float | None:
     """The last of the instants; those before the node's creation tell of a former node of its name."""
     return max((instant for instant in (*instants, other) if instant is not None and instant >= created), default=None)

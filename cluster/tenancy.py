@@ -27,12 +27,21 @@ class Tenancy:
         self.leases = LeaseObserver()
         self.is_attended = self.leases.is_renewed
         self._namespaces: dict[str, str | None] = {}
+        self._namespace_observers: list[Callable[[str], None]] = []
         self._handlers: dict[str, str] = {}
         self._change = asyncio.Event()
 
     def namespace_profile(self, namespace: str) -> str | None:
         """The profile that a namespace's label names; None without the label. KeyError: namespace not seen yet."""
         return self._namespaces[namespace]
+
+    def is_tenants(self, namespace: str) -> bool:
+        """Whether a namespace is known to be a tenant's."""
+        return self._namespaces.get(namespace) is not None
+
+    def on_namespace_change(self, observer: Callable[[str], None]) -> None:
+        """Call `observer` with a namespace that has become a tenant's, or is one no more."""
+        self._namespace_observers.append(observer)
 
     def profile(self, name: str) -> TenantProfile | None:
         return self.profiles.get(name)
@@ -54,10 +63,15 @@ class Tenancy:
         return True
 
     def namespace_changed(self, old: wire.Namespace | None, new: wire.Namespace | None) -> None:
+        name = (new or old).metadata.name  # type: ignore[union-attr] # one of the two at least
+        was_tenants = self.is_tenants(name)
         if new is not None:
-            self._namespaces[new.metadata.name] = new.metadata.labels.get(names.PROFILE_LABEL)
-        elif old is not None:
-            self._namespaces.pop(old.metadata.name, None)
+            self._namespaces[name] = new.metadata.labels.get(names.PROFILE_LABEL)
+        else:
+            self._namespaces.pop(name, None)
+        if self.is_tenants(name) != was_tenants:
+            for observer in self._namespace_observers:
+                observer(name)
         self._tell()
 
     def profile_changed(self, old: wire.TenantProfile | None, new: wire.TenantProfile | None) -> None:

@@ -368,9 +368,15 @@ class Event(Object):
     reason: str = ""
     message: str = ""
     source: EventSource = msgspec.field(default_factory=EventSource)
+    first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None
     series: EventSeries | None = None
+
+    @property
+    def first_seen(self) -> str | None:
+        """The event's earliest time: the one of events.k8s.io, else the old client's."""
+        return self.event_time or self.first_timestamp or self.last_seen
 
     @property
     def last_seen(self) -> str | None:

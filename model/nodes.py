@@ -48,6 +48,9 @@ class NodeFacts:
     sandbox_failed: float | None = None
     """When a sandbox last failed here."""
 
+    sandbox_failing_since: float | None = None
+    """When a sandbox of that pod first failed here."""
+
     images: frozenset[str] = field(default_factory=frozenset)
     """Canonical names of the images known to be present: reported, or in use by a running container."""
 

@@ -134,18 +134,28 @@ def _installing(node: NodeFacts, profile: ProfileSpec, boot: float, now: float) 
 
 
 def _seconds_to_settle(node: NodeFacts, runtime: RuntimeVerdict, profile: ProfileSpec, now: float) -> float | None:
-    """What is left of the settle window itself; None where a restart is announced that does not come."""
+    """What is left of the settle window itself; None where a restart is announced that does not come, or where the
+    sandboxes of a pod have been failing for too long: it will not help to wait, and another's might fail as well.
+    """
     seconds = settle_term(node, runtime, profile, now).seconds
     if not seconds:
         return 0.0
-    installer = node.installer
-    if (
-        installer is not None
-        and installer.started is None
-        and not _is_under_way(INSTALL_SECONDS, now - installer.created)
-    ):
+    troubles = _announced_since(node), _failing_since(node, profile, now)
+    if any(since is not None and not _is_under_way(INSTALL_SECONDS, now - since) for since in troubles):
         return None
     return seconds - SANDBOX_RETRY_SECONDS
+
+
+def _announced_since(node: NodeFacts) -> float | None:
+    """Since when a restart of containerd is to come."""
+    installer = node.installer
+    return installer.created if installer is not None and installer.started is None else None
+
+
+def _failing_since(node: NodeFacts, profile: ProfileSpec, now: float) -> float | None:
+    """Since when the sandboxes of one pod have been failing, if they still are."""
+    is_failing = node.sandbox_failed is not None and now - node.sandbox_failed < profile.settle_seconds
+    return node.sandbox_failing_since if is_failing else None
 
 
 def _is_under_way(expected_seconds: float, elapsed_seconds: float) -> bool:

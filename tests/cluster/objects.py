@@ -84,7 +84,12 @@ def pod(
 
 
 def event(
-    name: str = "e1", *, host: str = "", at: str | None = CREATED, about: tuple[str, str] = ("Pod", "p1")
+    name: str = "e1",
+    *,
+    host: str = "",
+    at: str | None = CREATED,
+    first: str | None = None,
+    about: tuple[str, str] = ("Pod", "p1"),
 ) -> wire.Event:
     kind, subject = about
     return decoded(
@@ -93,6 +98,7 @@ def event(
             "metadata": {"name": name, "namespace": "default"},
             "involvedObject": {"kind": kind, "name": subject},
             "source": {"host": host},
+            "firstTimestamp": first,
             "lastTimestamp": at,
         },
     )

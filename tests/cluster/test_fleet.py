@@ -16,14 +16,17 @@ from cluster.clock import Clock
 from cluster.fleet import Fleet
 from cluster.tenancy import Tenancy
 from model.nodes import NodeFacts
-from tests.cluster.objects import event, image, node, pod, status_of
+from tests.cluster.objects import CREATED, decoded, event, image, node, pod, status_of
 
 AGENT, SIDECAR = "docker.io/library/agent:v1", "docker.io/library/sidecar:v2"
 LATER = "2026-03-03T10:00:40Z"
+MUCH_LATER = "2026-03-03T10:09:00Z"
+
+TENANTS = decoded(wire.Namespace, {"metadata": {"name": "tenant-a", "labels": {"stoker.dev/profile": "kata-agents"}}})
 
 
-def new_fleet() -> Fleet:
-    return Fleet(Clock(), Tenancy(lambda: None))
+def new_fleet(tenancy: Tenancy | None = None) -> Fleet:
+    return Fleet(Clock(), tenancy or Tenancy(lambda: None))
 
 
 def facts_of(fleet: Fleet, name: str = "n1") -> NodeFacts:
@@ -70,6 +73,19 @@ def test_the_latest_of_several_events_counts(fleet: Fleet) -> None:
     fleet.containerd_start_changed(None, event("late", about=("Node", "n1"), at=LATER))
     fleet.containerd_start_changed(None, event("early", about=("Node", "n1")))
     assert facts_of(fleet).containerd_restarted == Clock().instant(LATER)
+
+
+def test_sandboxes_of_a_pod_have_been_failing_since_the_first_event_about_it(fleet: Fleet) -> None:
+    fleet.sandbox_failure_changed(None, event("e1", host="n1", first=CREATED, at=CREATED))
+    fleet.sandbox_failure_changed(None, event("e2", host="n1", first=LATER, at=MUCH_LATER))
+    facts, clock = facts_of(fleet), Clock()
+    assert (facts.sandbox_failing_since, facts.sandbox_failed) == (clock.instant(CREATED), clock.instant(MUCH_LATER))
+
+
+def test_what_failed_of_another_pod_does_not_make_a_failure_older(fleet: Fleet) -> None:
+    fleet.sandbox_failure_changed(None, event("e1", host="n1", at=CREATED, about=("Pod", "another")))
+    fleet.sandbox_failure_changed(None, event("e2", host="n1", at=LATER))
+    assert facts_of(fleet).sandbox_failing_since == Clock().instant(LATER)
 
 
 def test_an_event_counts_as_long_as_it_exists(fleet: Fleet) -> None:
@@ -165,6 +181,31 @@ def test_a_pod_whose_change_could_not_be_read_is_gone_with_its_deletion(
 
 def failing(*_: object) -> None:
     raise RuntimeError("a mistake of ours")
+
+
+@pytest.mark.parametrize("comes_first", ["the namespace", "the pod"])
+def test_a_tenants_pod_is_no_installer_whatever_it_says(comes_first: str) -> None:
+    tenancy = Tenancy(lambda: None)
+    fleet = new_fleet(tenancy)
+    fleet.node_changed(None, node())
+    if comes_first == "the namespace":
+        tenancy.namespace_changed(None, TENANTS)
+    fleet.pod_changed(None, pod(on="n1", labels={"name": "kata-deploy"}))
+    assert (facts_of(fleet).installer is None) == (comes_first == "the namespace")
+    if comes_first == "the pod":
+        tenancy.namespace_changed(None, TENANTS)
+    assert facts_of(fleet).installer is None
+
+
+def test_a_namespace_that_is_no_tenants_any_more_may_have_the_installer() -> None:
+    tenancy = Tenancy(lambda: None)
+    fleet = new_fleet(tenancy)
+    fleet.node_changed(None, node())
+    tenancy.namespace_changed(None, TENANTS)
+    fleet.pod_changed(None, pod(on="n1", labels={"name": "kata-deploy"}))
+    fleet.node("n1")
+    tenancy.namespace_changed(TENANTS, None)
+    assert facts_of(fleet).installer is not None
 
 
 def test_the_newest_installer_is_the_one_that_counts(fleet: Fleet) -> None:

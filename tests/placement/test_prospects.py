@@ -30,6 +30,14 @@ def test_a_settling_node_is_warm_when_its_window_closes() -> None:
     assert way(**settling(12)) == Prospect(12.0, stage=HoldReason.SETTLING)
 
 
+def test_sandboxes_that_began_to_fail_lately_are_waited_for() -> None:
+    assert way(sandbox_failed=NOW - 8, sandbox_failing_since=NOW - 60) == Prospect(12.0, stage=HoldReason.SETTLING)
+
+
+def test_sandboxes_that_failed_for_long_and_do_no_more_are_forgotten() -> None:
+    assert way(sandbox_failed=NOW - 20, sandbox_failing_since=NOW - 600) == Prospect(0.0)
+
+
 def test_an_installation_is_followed_by_the_whole_settle_window() -> None:
     assert way(**installing(20)) == Prospect(40.0 + 130.0, stage=HoldReason.INSTALLING)
 
@@ -48,8 +56,18 @@ def test_a_booting_node_is_warm_for_the_default_runtime_once_it_is_ready() -> No
         {"ready": None, "created": NOW - 86_400},
         {"ready": False, "created": NOW - 10, "handlers": None, "kata_label": None},
         {"installer": RuntimeInstaller(created=NOW - 121)},
+        {"sandbox_failed": NOW - 1, "sandbox_failing_since": NOW - 121},
     ],
-    ids=["absent", "given-up", "overdue", "dead", "silent", "no-sign-of-a-runtime", "restart-that-never-comes"],
+    ids=[
+        "absent",
+        "given-up",
+        "overdue",
+        "dead",
+        "silent",
+        "no-sign-of-a-runtime",
+        "restart-that-never-comes",
+        "failing-sandbox",
+    ],
 )
 def test_nobody_waits_for_what_is_not_coming(facts: dict[str, Any]) -> None:
     assert way(**facts) is None
