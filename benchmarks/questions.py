@@ -38,8 +38,11 @@ ORDERS: Final = 20
 
 REQUESTS: Final = 1_000
 GROWTH: Final = (1_000, 5_000, 15_000)
+ROLLOUT_CHANGES_PER_SECOND: Final = 1_000
+"""Every node reports other images, as when an image is preloaded everywhere."""
+
 NOTICE_SECONDS: Final = 0.2
-"""In which a change of the profile has long arrived; what it costs falls on the questions that follow."""
+"""In which the last change has long arrived; what it costs may fall on the questions that follow."""
 
 MILLISECONDS: Final = "milliseconds"
 
@@ -100,7 +103,8 @@ async def filter_nodes(setting: Setting) -> Bench:
 
 
 async def image_sets(setting: Setting) -> Bench:
-    """Fifty kinds of pods in turn; and the same, each once, after the profile of all has changed."""
+    """Fifty kinds of pods in turn; and the same, each once, after the profile of all has changed, and after every node
+    has."""
     async with Pair.start(setting) as pair:
         orders = in_other_orders(pair.world.names, IMAGE_SETS)
         bodies = [question((image,), names) for image, names in zip(other_images(IMAGE_SETS), orders, strict=True)]
@@ -108,19 +112,28 @@ async def image_sets(setting: Setting) -> Bench:
         ours, theirs = await pair.compare("prioritize", load, setting.rounds)
         once = Load(bodies, requests=len(bodies) + 1, seconds=60)
 
-        async def after_event() -> Answers:
+        async def after_profile() -> Answers:
             await pair.world.change_profile()
+            await asyncio.sleep(NOTICE_SECONDS)
+            return await pair.generator.send(f"{pair.ours.url}/prioritize", once)
+
+        async def after_rollout() -> Answers:
+            await pair.world.change_every_node(ROLLOUT_CHANGES_PER_SECOND)
             await asyncio.sleep(NOTICE_SECONDS)
             return await pair.generator.send(f"{pair.ours.url}/prioritize", once)
 
         async def untouched() -> Answers:
             return await pair.generator.send(f"{pair.theirs.url}/prioritize", once)
 
-        touched = await in_turn({"ours": after_event, "theirs": untouched}, setting.rounds)
+        sides = {"profile": after_profile, "rollout": after_rollout, "theirs": untouched}
+        touched = await in_turn(sides, setting.rounds)
     return Bench(
         "image-sets",
         compared(ours, theirs, floors.IMAGE_SETS_P50),
-        {"after_event": compared(touched["ours"], touched["theirs"], floors.IMAGE_SETS_P50)},
+        {
+            f"after_{event}": compared(touched[event], touched["theirs"], floors.IMAGE_SETS_P50)
+            for event in ("profile", "rollout")
+        },
         details=_details(ours, theirs),
     )
 

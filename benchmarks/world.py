@@ -93,6 +93,13 @@ class World:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    async def change_every_node(self, per_second: int) -> None:
+        """Each node's largest image is gone, or there again; one node after the other."""
+        loop, begun = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        for index in range(RESERVED, len(self.names)):
+            await asyncio.sleep(begun + index / per_second - loop.time())
+            await self.change_node(index)
+
     async def change_node(self, index: int) -> None:
         """The node's largest image is gone, or there again."""
         self._reduced ^= {index}

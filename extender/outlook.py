@@ -28,6 +28,10 @@ KINDS_REMEMBERED: Final = 128
 PREPARATIONS_REMEMBERED: Final = 32
 """Pairs of profile and handler; each takes 105 bytes for each node."""
 
+FAR_BEHIND: Final = 200
+"""Nodes that changed since somebody asked about a kind of pods: so many, a request takes in by itself, in a tenth of a
+millisecond or two."""
+
 _STEPS: Final = np.array([*STEPS_SECONDS, np.finfo(np.float64).max])
 """Beyond the last is only what never can start: it has a score one below the worst."""
 
@@ -121,10 +125,17 @@ class Outlooks:
             self._preparations[key] = profile.spec, preparation
         return preparation
 
-    def catch_up(self, now: float) -> None:
-        """Bring up to date what pods of several kinds share."""
+    def catch_up(self, now: float) -> bool:
+        """Bring up to date what pods of several kinds share, and the kind that is the furthest behind, if it is far.
+
+        False where others are far behind too.
+        """
         for _, preparation in self._preparations.values():
             preparation.catch_up(now)
+        far_behind = [groups for groups in self._groups.values() if groups.behind > FAR_BEHIND]
+        if far_behind:
+            max(far_behind, key=lambda groups: groups.behind).catch_up()
+        return len(far_behind) <= 1
 
 
 def steps_below_best(seconds: Floats, unknown: Rows, unknown_steps: int) -> NDArray[np.intp]:

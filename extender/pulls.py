@@ -66,6 +66,11 @@ class Groups:
         self._most = SPARE_GROUPS
         self._start_over(self._report())
 
+    @property
+    def behind(self) -> int:
+        """How many changes are not taken in."""
+        return self._roster.pull_changes.end - self._read
+
     def catch_up(self) -> None:
         """Take in what has changed."""
         roster, reported = self._roster, self._report()
@@ -108,12 +113,12 @@ class Groups:
         architecture, smallest = node.architecture, node.smallest_reported_bytes
         rank = None if smallest is None else bisect_right(self._sorted[architecture], smallest)
         there = self._needed & node.images
-        pulled = {image: self._sizes.bytes_of(image, architecture) for image in node.pulling}
-        key = architecture, rank, node.images_reported, frozenset(pulled.items()), there
+        pulled = frozenset([(image, self._sizes.bytes_of(image, architecture)) for image in node.pulling])
+        key = architecture, rank, node.images_reported, pulled, there
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.groups)
-            self.groups.append(self._group(node, there, pulled))
+            self.groups.append(self._group(node, there, dict(pulled)))
         return number
 
     def _group(self, node: NodeFacts, there: frozenset[str], pulled: dict[str, int | None]) -> Group:

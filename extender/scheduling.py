@@ -104,9 +104,10 @@ class Scheduling:
         while True:
             self._change.clear()
             try:
-                while not self._roster.is_fresh:
+                is_whole = False
+                while not (is_whole and self._roster.is_fresh):
                     self._roster.refresh(SLICE)
-                    self._outlooks.catch_up(self._clock.now())
+                    is_whole = self._outlooks.catch_up(self._clock.now())
                     await asyncio.sleep(0)
             except Exception:
                 # A request meets the same and is answered neutrally; the next change is another chance.

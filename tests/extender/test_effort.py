@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cluster.translation import pod_needs
-from extender.outlook import Outlook, Outlooks
+from extender.outlook import FAR_BEHIND, Outlook, Outlooks
 from extender.roster import Roster
 from tests.cluster.objects import event, image
 from tests.extender.world import World, tenant_pod
@@ -87,6 +87,23 @@ def test_what_pods_that_start_do_not_change_is_not_summed_up_again(passed: float
     effort.world.now += passed
     effort.look()
     assert (shared.revision, pulls.catch_up()) == before
+
+
+def test_kinds_that_nobody_asks_about_while_much_changes_are_brought_up_to_date_one_at_a_time() -> None:
+    effort = Effort()
+    for number in range(FAR_BEHIND + 1):
+        effort.world.add("n7", images=[image(f"another:v{number}")])
+        effort.roster.refresh()
+    assert [effort.columns.catch_up(effort.world.now) for _ in range(KINDS)] == [False, False, True]
+    assert effort.since() == (0, [0, 0, 0])
+
+
+def test_few_changes_wait_until_somebody_asks_about_the_kind() -> None:
+    effort = Effort()
+    effort.world.add("n7", images=[image("another:v1")])
+    effort.roster.refresh()
+    assert effort.columns.catch_up(effort.world.now)
+    assert effort.since() == (0, [1, 1, 1])
 
 
 def test_settle_windows_of_a_whole_fleet_cost_each_node_once() -> None:

@@ -10,6 +10,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from cluster import wire
+from extender.outlook import FAR_BEHIND
+from extender.pulls import Groups
 from extender.scheduling import ASKED_SECONDS, SLICE
 from model.names import FORECAST_ANNOTATION
 from model.nodes import NodeFacts
@@ -278,6 +280,36 @@ async def test_the_nodes_that_were_known_before_are_taken_in_without_a_request_o
     monkeypatch.setattr(world.fleet, "node", looks.append)
     world.scores(tenant_pod(), "n1")
     assert looks == []
+
+
+async def test_every_kind_of_pods_is_taken_along_before_the_scores_are_said_to_be_ready() -> None:
+    world = World()
+    kinds = [tenant_pod(f"agent-{number}") for number in range(3)]
+    for number, kind in enumerate(kinds):
+        kind.spec.containers[0].image = f"registry.example/kind-{number}:v1"
+    world.add("n1")
+    for kind in kinds:
+        world.scores(kind, "n1")
+    for number in range(FAR_BEHIND + 1):
+        world.add("n1", images=[image(f"other:v{number}")])
+        world.scores(tenant_pod("busy"), "n1")
+    keeping_up = asyncio.create_task(world.scheduling.keep_up())
+    async with asyncio.timeout(5.0):
+        await world.scheduling.caught_up.wait()
+    keeping_up.cancel()
+    before = Groups.catch_up
+    rows: list[int] = []
+
+    def counted(groups: Groups) -> None:
+        evaluated = groups.evaluated
+        before(groups)
+        rows.append(groups.evaluated - evaluated)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Groups, "catch_up", counted)
+        for kind in kinds:
+            world.scores(kind, "n1")
+    assert rows == [0, 0, 0]
 
 
 def test_a_scheduler_is_at_work_for_a_moment_after_each_question() -> None:
