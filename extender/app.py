@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from cluster import wire
 from extender import metrics
 from extender.asked import AskedLists, AskedNodes
-from extender.protocol import decode_args, decode_names, encode_filter_result
+from extender.protocol import decode_args, decode_names
 from extender.scheduling import Scheduling
 from model.errors import InvalidRequest
 from serving.answers import refuse
@@ -54,10 +54,10 @@ def build_app(scheduling: Scheduling, *, waited: Callable[[Request], float] = Re
 
     def filter_nodes(request: Request) -> Answer:
         pod, asked = read(request)
-        refused: dict[str, str] = {}
+        body = None
         if not _is_late("filter", waited(request)):
-            refused = _guarded("filter", lambda: scheduling.filter(pod, asked), refused)
-        return Answer(body=encode_filter_result(asked.raw, asked.names, refused))
+            body = _guarded("filter", lambda: scheduling.filter(pod, asked), None)
+        return Answer(body=body or asked.passed())
 
     def prioritize_nodes(request: Request) -> Answer:
         pod, asked = read(request)

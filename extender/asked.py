@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from extender.columns import NOBODY, Rows
 from extender.directory import spelling_of
-from extender.protocol import HostPriority, encode_neutral
+from extender.protocol import HostPriority, encode_filter_result, encode_neutral
 from extender.roster import Roster
 from model.errors import InvalidRequest
 from model.score import BEST_SCORE, NEUTRAL_SCORE
@@ -76,6 +76,26 @@ class AskedNodes:
         if not self._neutral:
             self._neutral = encode_neutral(list(self.names))
         return self._neutral
+
+    def passed(self) -> bytes:
+        """The answer to /filter where none is refused: the names go back as they came."""
+        return encode_filter_result(self.raw)
+
+    def filtered(self, roster: Roster, refused: NDArray[np.bool_], reason: str) -> bytes:
+        """The answer to /filter that refuses the nodes at these positions. As in `scored`, lines of the roster make the
+        answer where all nodes are known.
+        """
+        if self.unknown.size:
+            sides: tuple[list[str], list[str]] = [], []
+            for name, is_refused in zip(self.names, refused.tolist(), strict=True):
+                sides[is_refused].append(name)
+            encode = msgspec.json.encode
+            return encode_filter_result(encode(sides[False]), encode(dict.fromkeys(sides[True], reason)))
+        passing = roster.quoted.take(self.rows[~refused], axis=0).tobytes()
+        names = roster.quoted.take(self.rows[refused], axis=0)[:, :-1]
+        because = np.frombuffer(b":%b," % msgspec.json.encode(reason), np.uint8)
+        lines = np.hstack((names, np.broadcast_to(because, (len(names), len(because))))).tobytes()
+        return encode_filter_result(b"[%b]" % passing[:-1], b"{%b}" % lines[:-1])
 
     def find(self, roster: Roster) -> None:
         """Find the rows of the names, unless they are known from the last time."""

@@ -6,7 +6,6 @@ JSON. Stoker is registered with `nodeCacheCapable: true`, which sends nodes by n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,20 +23,6 @@ class ExtenderArgs(msgspec.Struct, rename="pascal"):
     """Names by the thousand: they are read only where they are not those of a moment ago."""
 
 
-class ExtenderFilterResult(msgspec.Struct, rename="pascal", frozen=True):
-    """`node_names` passed; the others never can, each with a constant reason.
-
-    A null `NodeNames` would filter out every node. What is refused stands under `FailedAndUnresolvableNodes`, because
-    `FailedNodes` would make the scheduler try preemption there.
-    """
-
-    node_names: list[str]
-    failed_and_unresolvable_nodes: Mapping[str, str] = {}
-    failed_nodes: Mapping[str, str] = {}
-    nodes: None = None
-    error: str = ""
-
-
 class HostPriority(msgspec.Struct, rename="pascal", frozen=True, gc=False):
     host: str
     score: int
@@ -46,7 +31,6 @@ class HostPriority(msgspec.Struct, rename="pascal", frozen=True, gc=False):
 _ARGS: Final = msgspec.json.Decoder(ExtenderArgs)
 _NAMES: Final = msgspec.json.Decoder(list[str] | None)
 _ENCODER: Final = msgspec.json.Encoder()
-_NONE_REFUSED: Final = _ENCODER.encode(ExtenderFilterResult([], {})).removeprefix(b'{"NodeNames":[],')
 
 T = TypeVar("T")
 
@@ -83,11 +67,15 @@ def _decoded(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
         raise InvalidRequest("the body is nested too deeply", reason="not_extender_args") from error
 
 
-def encode_filter_result(asked: bytes, names: Iterable[str], refused: Mapping[str, str]) -> bytes:
-    """All names but the refused; `asked` is the array they came in, which goes back as it is where none is."""
-    if not refused:
-        return b'{"NodeNames":%b,%b' % (asked, _NONE_REFUSED)
-    return _ENCODER.encode(ExtenderFilterResult([name for name in names if name not in refused], refused))
+def encode_filter_result(passed: bytes, refused: bytes = b"{}") -> bytes:
+    """An ExtenderFilterResult of a JSON array and a JSON object: the names that passed, and the refused with the reasons
+    why the pod can never run there.
+
+    A null `NodeNames` would filter out every node. What is refused stands under `FailedAndUnresolvableNodes`, because
+    `FailedNodes` would make the scheduler try preemption there.
+    """
+    result = b'{"NodeNames":%b,"FailedAndUnresolvableNodes":%b,"FailedNodes":{},"Nodes":null,"Error":""}'
+    return result % (passed, refused)
 
 
 def encode_neutral(names: list[str]) -> bytes:

@@ -70,6 +70,8 @@ class Roster:
         self.facts: list[NodeFacts | None] = [None] * LEAST_CAPACITY
         self.lines: NDArray[np.uint8] = np.full((LEAST_CAPACITY, len(line_of(""))), BLANK, np.uint8)
         """What the answer to /prioritize says of each node, with blanks in front, so that all are as long."""
+        self.quoted: NDArray[np.uint8] = np.full((LEAST_CAPACITY, len(quoted(""))), BLANK, np.uint8)
+        """The name of each node as JSON and a comma, in the same way."""
         self.starting: Floats = np.zeros(LEAST_CAPACITY)
         self.architecture: Rows = np.zeros(LEAST_CAPACITY, np.intp)
         self.architectures = {"": 0}
@@ -143,15 +145,10 @@ class Roster:
             self._grow()
         row = self._free.pop()
         self.directory.add(name, row)
-        self._write(row, line_of(name))
+        self.lines = _written(self.lines, row, line_of(name))
+        self.quoted = _written(self.quoted, row, quoted(name))
         self.version += 1
         return row
-
-    def _write(self, row: int, line: bytes) -> None:
-        wider = len(line) - self.lines.shape[1]
-        if wider > 0:
-            self.lines = np.pad(self.lines, ((0, 0), (wider, 0)), constant_values=BLANK)
-        self.lines[row] = np.frombuffer(line.rjust(self.lines.shape[1]), np.uint8)
 
     def _depart(self, name: str, row: int) -> None:
         self.directory.remove(name)
@@ -169,6 +166,7 @@ class Roster:
         self._free = list(range(2 * more - 1, more - 1, -1))
         self.facts += [None] * more
         self.lines = np.pad(self.lines, ((0, more), (0, 0)), constant_values=BLANK)
+        self.quoted = np.pad(self.quoted, ((0, more), (0, 0)), constant_values=BLANK)
         self.starting = np.concatenate([self.starting, np.zeros(more)])
         self.architecture = np.concatenate([self.architecture, np.zeros(more, np.intp)])
         self.capacity += more
@@ -185,6 +183,20 @@ class Roster:
 def line_of(name: str) -> bytes:
     """A HostPriority of the extender's protocol and a comma, with blanks for a score of two characters."""
     return b'{"Host":%b,"Score":  },' % msgspec.json.encode(name)
+
+
+def quoted(name: str) -> bytes:
+    """A name in a JSON array."""
+    return msgspec.json.encode(name) + b","
+
+
+def _written(lines: NDArray[np.uint8], row: int, line: bytes) -> NDArray[np.uint8]:
+    """With this line in the row, wider where it has to be."""
+    wider = len(line) - lines.shape[1]
+    if wider > 0:
+        lines = np.pad(lines, ((0, 0), (wider, 0)), constant_values=BLANK)
+    lines[row] = np.frombuffer(line.rjust(lines.shape[1]), np.uint8)
+    return lines
 
 
 def _as_pulls_see(facts: NodeFacts) -> tuple[object, ...]:

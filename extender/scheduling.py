@@ -28,7 +28,7 @@ from extender.telling import Choice, KnownSizes
 from model import names
 from model.nodes import NodeFacts
 from model.profiles import TenantProfile
-from model.runtime import runtime_on
+from model.runtime import ABSENT
 
 log = logging.getLogger(__name__)
 
@@ -115,16 +115,13 @@ class Scheduling:
             self.caught_up.set()
             await self._change.wait()
 
-    def filter(self, pod: wire.Pod, asked: AskedNodes) -> dict[str, str]:
-        """The nodes that can never run the pod, with reasons; none while the snapshot cannot be relied on."""
+    def filter(self, pod: wire.Pod, asked: AskedNodes) -> bytes:
+        """The answer that refuses the nodes which never can run the pod; none while the snapshot is not reliable."""
         self._asked_at = self._wall()
         profile, basis = self._profile_of(pod)
-        refused: dict[str, str] = {}
-        if profile is not None:
-            refused = self._refusals(self._tenancy.handler_of(pod.spec.runtime_class_name), profile, asked)
-            metrics.NODES_REFUSED.inc(len(refused))
+        body = asked.passed() if profile is None else self._without_never(pod, profile, asked)
         metrics.answers("filter", basis).inc()
-        return refused
+        return body
 
     def prioritize(self, pod: wire.Pod, asked: AskedNodes) -> bytes:
         """The answer with a score for every node asked about; a start is expected on the best of them."""
@@ -145,17 +142,15 @@ class Scheduling:
         metrics.answers("prioritize", basis).inc()
         return asked.scored(self._roster, steps)
 
-    def _refusals(self, handler: str, profile: TenantProfile, asked: AskedNodes) -> dict[str, str]:
+    def _without_never(self, pod: wire.Pod, profile: TenantProfile, asked: AskedNodes) -> bytes:
         self._look_up(asked)
-        now = self._clock.now()
-        never = np.isinf(self._outlooks.preparation(handler, profile).at(now)[asked.rows])
+        handler = self._tenancy.handler_of(pod.spec.runtime_class_name)
+        never = np.isinf(self._outlooks.preparation(handler, profile).at(self._clock.now())[asked.rows])
         never[asked.unknown] = False
-        refused = {}
-        for position in never.nonzero()[0].tolist():
-            node = self._roster.facts[asked.rows[position]]
-            if node is not None:
-                refused[node.name] = runtime_on(node, handler, now).reason
-        return refused
+        if not never.any():
+            return asked.passed()
+        metrics.NODES_REFUSED.inc(int(never.sum()))
+        return asked.filtered(self._roster, never, ABSENT.reason)
 
     def _look_up(self, asked: AskedNodes) -> None:
         self._roster.refresh()

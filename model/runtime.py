@@ -45,7 +45,8 @@ _LABELLED = RuntimeVerdict(RuntimeState.PRESENT, "the kubelet reports no handler
 _INSTALLING = RuntimeVerdict(RuntimeState.INSTALLING, "kata-deploy is installing the runtime")
 _UNREPORTED = RuntimeVerdict(RuntimeState.UNKNOWN, "the kubelet reports no handlers and nothing is labelled")
 _BOOTING = RuntimeVerdict(RuntimeState.UNKNOWN, "the node is not ready, so its report may not be complete")
-_ABSENT = RuntimeVerdict(RuntimeState.ABSENT, "the runtime handler is absent and nothing says that it is coming")
+ABSENT: Final = RuntimeVerdict(RuntimeState.ABSENT, "the runtime handler is absent and nothing says that it is coming")
+"""The only verdict of its state."""
 
 
 def runtime_on(node: NodeFacts, handler: str, now: float) -> RuntimeVerdict:
@@ -61,7 +62,7 @@ def runtime_on(node: NodeFacts, handler: str, now: float) -> RuntimeVerdict:
             return _INSTALLING
     if node.ready is not True:
         return _BOOTING
-    return _UNREPORTED if node.handlers is None else _ABSENT
+    return _UNREPORTED if node.handlers is None else ABSENT
 
 
 def installing_since(node: NodeFacts) -> float:

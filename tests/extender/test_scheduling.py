@@ -19,7 +19,7 @@ from model.pods import needs
 from tests.builders import priors
 from tests.cluster.objects import image
 from tests.extender.oracle import Oracle
-from tests.extender.world import AGENT_IMAGE, World, asked, tenant_pod
+from tests.extender.world import AGENT_IMAGE, KATA, World, asked, tenant_pod
 
 RUNC = ["", "runc"]
 ABSENT = "the runtime handler is absent and nothing says that it is coming"
@@ -39,6 +39,24 @@ def test_only_nodes_that_can_never_run_the_pod_are_refused_with_constant_reasons
     world.add("booting", handlers=RUNC, ready="False")
     names = ["warm", "runc", "also-runc", "installing", "silent", "booting", "nobody-knows"]
     assert world.refused(tenant_pod(), *names) == {"runc": ABSENT, "also-runc": ABSENT}
+
+
+@pytest.mark.parametrize("last", ["a-warm-one-with-a-longer-name", "a-bare-one-with-a-longer-name"])
+def test_names_as_long_as_may_be_pass_and_are_refused(last: str) -> None:
+    world = World()
+    world.add("w")
+    world.add("runc", handlers=RUNC)
+    world.add(last, handlers=RUNC if "bare" in last else KATA)
+    assert world.refused(tenant_pod(), last, "runc", "w") == dict.fromkeys(
+        [name for name in (last, "runc") if "warm" not in name], ABSENT
+    )
+
+
+def test_where_every_node_is_refused_an_empty_list_passes() -> None:
+    world = World()
+    for name in ("n1", "n2"):
+        world.add(name, handlers=RUNC)
+    assert world.refused(tenant_pod(), "n2", "n1") == {"n1": ABSENT, "n2": ABSENT}
 
 
 def test_a_pod_of_the_default_runtime_is_refused_nowhere() -> None:

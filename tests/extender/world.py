@@ -67,7 +67,11 @@ class World:
         return [item["Score"] for item in answer]
 
     def refused(self, subject: wire.Pod, *names: str) -> dict[str, str]:
-        return self.scheduling.filter(subject, asked(*names))
+        """Whom /filter refuses, and why; the others passed, in the order of the names."""
+        answer = json.loads(self.scheduling.filter(subject, asked(*names)))
+        refused: dict[str, str] = answer["FailedAndUnresolvableNodes"]
+        assert answer["NodeNames"] == [name for name in names if name not in refused]
+        return refused
 
     def bind(self, subject: wire.Pod, name: str) -> None:
         """What the watch shows when the scheduler has chosen."""

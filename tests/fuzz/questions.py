@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any, Final
 
 from extender.asked import AskedLists
-from extender.protocol import decode_args, decode_names, encode_filter_result
+from extender.protocol import decode_args, decode_names
 from model.errors import InvalidRequest
 from model.profiles import TenantProfile
 from tests.builders import DIGEST, container, pod, profile, review
@@ -138,8 +138,8 @@ def check_arguments(body: bytes) -> None:
     scores = json.loads(fleet.scheduling.prioritize(pod_asked, asked))
     require([item["Host"] for item in scores] == list(asked.names), "every node asked about is answered, in its order")
     require(all(type(item["Score"]) is int and 0 <= item["Score"] <= 10 for item in scores), "scores are 0 to 10")
-    refused = fleet.scheduling.filter(pod_asked, asked)
-    result = json.loads(encode_filter_result(asked.raw, asked.names, refused))
+    result = json.loads(fleet.scheduling.filter(pod_asked, asked))
+    refused = result["FailedAndUnresolvableNodes"]
     require(not result["Error"] and not result["FailedNodes"], "nothing makes the scheduler fail the pod")
     require(set(result["NodeNames"]) | set(refused) == set(asked.names), "a node passes or is refused")
     require(not set(result["NodeNames"]) & set(refused), "a node does not pass and is refused")
