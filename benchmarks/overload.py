@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
-
 from benchmarks import floors
 from benchmarks.admission import Pair
 from benchmarks.documents import question, review
 from benchmarks.load import NUMBER, Generator, Load, Storm, Trust, quantile
-from benchmarks.parties import Party, stoker_extender
+from benchmarks.parties import stoker_extender
 from benchmarks.report import Bench, Comparison
 from benchmarks.setting import Setting
 from benchmarks.storms import Asker, allow_connections, calm, recovery
@@ -125,13 +121,13 @@ async def overload(setting: Setting) -> Bench:
     ):
         target = Target(f"{party.url}/prioritize", question([IMAGE], world.names))
         extender = await _weather(setting, target, EXTENDER)
-        answers = await _counted(party, "stoker_extender_answers_total", "basis", verb="prioritize")
+        answers = await party.answered("prioritize")
     claims = extender_claims(extender, answers)
     async with Pair.start(setting) as pair:
         target = Target(f"{pair.ours.url}/mutate", review(), pair.credentials.ca_file)
         webhook = await _weather(setting, target, WEBHOOK)
-        counted = await _counted(pair.ours, "stoker_webhook_reviews_total", "outcome")
-        counted |= {"shed": sum((await _counted(pair.ours, "stoker_webhook_shed_total", "")).values())}
+        counted = await pair.ours.counted("stoker_webhook_reviews_total", "outcome")
+        counted |= {"shed": sum((await pair.ours.counted("stoker_webhook_shed_total", "")).values())}
     claims |= webhook_claims(webhook, counted)
     return Bench(
         "overload",
@@ -193,13 +189,3 @@ async def _capacity(generator: Generator, target: Target, trial: Trial) -> tuple
     load = Load([target.body], trial.in_flight, trial.requests, CAPACITY_SECONDS)
     passes = [await generator.send(target.url, load, target.trust) for _ in range(PASSES)]
     return max(len(found.milliseconds) / found.seconds for found in passes), sum(found.sent for found in passes)
-
-
-async def _counted(party: Party, metric: str, label: str, **having: str) -> dict[str, int]:
-    """What Stoker's metric of that name says, by the value of the label."""
-    async with aiohttp.ClientSession() as session, session.get(f"{party.metrics}/metrics") as response:
-        families = list(text_string_to_metric_families(await response.text()))
-    samples: Sequence[Sample] = [sample for family in families for sample in family.samples if sample.name == metric]
-    return {
-        sample.labels.get(label, ""): int(sample.value) for sample in samples if having.items() <= sample.labels.items()
-    }

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
 from lab.commandlines import LOOPBACK
 from lab.controlplane import answers_ok
 from lab.credentials import CredentialFiles
@@ -36,6 +39,21 @@ class Party:
 
     def resident_mebibytes(self) -> float:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES / 2**20
+
+    async def counted(self, metric: str, label: str, **having: str) -> dict[str, int]:
+        """What Stoker's metric of that name says until now, by the value of the label."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.metrics}/metrics") as response:
+            families = list(text_string_to_metric_families(await response.text()))
+        samples = (sample for family in families for sample in family.samples if sample.name == metric)
+        return {
+            sample.labels.get(label, ""): int(sample.value)
+            for sample in samples
+            if having.items() <= sample.labels.items()
+        }
+
+    async def answered(self, verb: str) -> dict[str, int]:
+        """The extender's answers to the verb until now, by what they rest on."""
+        return await self.counted("stoker_extender_answers_total", "basis", verb=verb)
 
 
 @asynccontextmanager

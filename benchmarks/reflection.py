@@ -48,6 +48,7 @@ async def reflection(setting: Setting) -> Bench:
     return Bench(
         "reflection",
         Comparison(p99, floors.REFLECTION_P99_MILLISECONDS, 1.0, less_is_better=True),
+        claims={"changes_told": world.changes.were_told},
         details={
             "unit": "milliseconds, p99, against the limit",
             "events": len(delays),

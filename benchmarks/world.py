@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -28,10 +29,25 @@ BATCHES_PER_SECOND: Final = 50
 RESERVED: Final = 20
 """The first nodes change only when they are told to."""
 
+REALLY_TOLD: Final = 0.95
+"""Where fewer of the intended changes were told, something easier was measured."""
+
 _VERSION: Final = b'"resourceVersion":"'
 _IMAGES: Final = b'"images":['
 
 LEASES: Final = (names.CONTROLLERS_LEASE, names.SCHEDULER)
+
+
+@dataclass(slots=True)
+class Changes:
+    """Of nodes, while they were to change at a rate: how many there should have been, and how many there were."""
+
+    due: int = 0
+    told: int = 0
+
+    @property
+    def were_told(self) -> bool:
+        return self.told >= REALLY_TOLD * self.due
 
 
 class World:
@@ -39,6 +55,9 @@ class World:
 
     def __init__(self, server: ScriptedApiServer, constants: Constants, count: int) -> None:
         self.server = server
+        self.changes = Changes()
+        """Of all blocks of `changing`."""
+
         self.names = [node_name(index) for index in range(count)]
         self._profile = sample_profile(constants)
         self._nodes = [
@@ -75,23 +94,33 @@ class World:
 
     @asynccontextmanager
     async def changing(self, per_second: int) -> AsyncIterator[None]:
-        """While the block runs, so many nodes a second lose their largest image, or get it back."""
+        """While the block runs, so many nodes a second lose their largest image, or get it back.
+
+        They do so in batches: what became due since the last one is not counted. What ends them early is raised when
+        the block ends.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
 
         async def change() -> None:
-            loop, begun, told = asyncio.get_running_loop(), asyncio.get_running_loop().time(), 0
+            told = 0
             while True:
                 await asyncio.sleep(1 / BATCHES_PER_SECOND)
                 due = int((loop.time() - begun) * per_second)
-                while told < due:
+                for _ in range(due - told):
                     await self.change_node(self._draw.randrange(RESERVED, len(self.names)))
-                    told += 1
+                    self.changes.told += 1
+                told = due
 
         task = asyncio.create_task(change())
         try:
             yield
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await task
+            seconds = loop.time() - begun - 1 / BATCHES_PER_SECOND
+            self.changes.due += max(0, int(seconds * per_second))
 
     async def change_every_node(self, per_second: int) -> None:
         """Each node's largest image is gone, or there again; one node after the other."""

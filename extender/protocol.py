@@ -68,8 +68,8 @@ def _decoded(decoder: msgspec.json.Decoder[T], text: bytes) -> T:
 
 
 def encode_filter_result(passed: bytes, refused: bytes = b"{}") -> bytes:
-    """An ExtenderFilterResult of a JSON array and a JSON object: the names that passed, and the refused with the reasons
-    why the pod can never run there.
+    """An ExtenderFilterResult of a JSON array and a JSON object: the names that passed, and the refused, each with why
+    the pod can never run there.
 
     A null `NodeNames` would filter out every node. What is refused stands under `FailedAndUnresolvableNodes`, because
     `FailedNodes` would make the scheduler try preemption there.

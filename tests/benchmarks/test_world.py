@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
+import pytest
 
 from benchmarks.crowd import new_image
 from benchmarks.documents import running_pod
-from benchmarks.world import World
+from benchmarks.world import Changes, World
 from cluster.access import Access
 from cluster.client import ApiClient
 from cluster.clock import Clock
@@ -120,3 +121,49 @@ async def test_a_changed_profile_arrives() -> None:
 async def test_the_leases_are_seen_to_be_renewed() -> None:
     async with followed() as (_, snapshot):
         await until(lambda: snapshot.tenancy.is_attended(names.CONTROLLERS_LEASE))
+
+
+async def test_nodes_that_change_at_a_rate_are_counted_over_all_blocks() -> None:
+    async with followed() as (world, _):
+        async with world.changing(1_000):
+            await until(lambda: world.changes.told >= 100)
+        first = world.changes.due
+        assert first > 0
+        told = world.changes.told
+        async with world.changing(1_000):
+            await until(lambda: world.changes.told >= told + 100)
+        assert world.changes.due > first
+
+
+async def test_changes_that_are_held_up_were_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with followed() as (world, _):
+        held_up = asyncio.Event()
+
+        async def change(_: int) -> None:
+            held_up.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(world, "change_node", change)
+        async with world.changing(1_000):
+            await held_up.wait()
+            await asyncio.sleep(0.1)
+        assert not world.changes.were_told
+
+
+async def test_what_ends_the_changes_fails_whoever_wanted_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with followed() as (world, _):
+        failed = asyncio.Event()
+
+        async def change(_: int) -> None:
+            failed.set()
+            raise ValueError("substring not found")
+
+        monkeypatch.setattr(world, "change_node", change)
+        with pytest.raises(ValueError, match="substring not found"):
+            async with world.changing(1_000):
+                await failed.wait()
+
+
+@pytest.mark.parametrize(("told", "enough"), [(95, True), (94, False), (103, True)])
+def test_of_a_hundred_changes_that_were_due_95_are_enough(told: int, enough: bool) -> None:
+    assert Changes(due=100, told=told).were_told is enough
