@@ -29,9 +29,10 @@ SYNC_RESIDENT_MEBIBYTES: Final = 150.0
 ENDURANCE_RESIDENT: Final = 1.05
 """After an hour at 500 changes a second; after fewer changes, of the 5 % only their share."""
 
-SCHEDULER_PATIENCE_MILLISECONDS: Final = 5_000.0
+SCHEDULER_PATIENCE_MILLISECONDS: Final = 500.0
+"""`httpTimeout` in manifests/scheduler/configuration.yaml: the scheduler goes on without an answer that comes later."""
+
 WEBHOOK_PATIENCE_MILLISECONDS: Final = 5_000.0
-"""kube-scheduler's default for an extender, where the shipped configuration goes on without after 500 ms; and the
-webhook's `timeoutSeconds` as it is shipped."""
+"""The webhook's `timeoutSeconds` as it is shipped."""
 
 RECOVERY_SECONDS: Final = 2.0

@@ -2,8 +2,9 @@
 
 How much that is, is measured with a few requests always under way. Then twice as many a second are sent, each at its
 time, and times count from when a request was due. The extender's questions are about pods of a kind of its own each,
-the slowest that there is: all are to be answered, late ones neutrally, none refused. The webhook's reviews are to be
-answered in full, or with 429 and `Retry-After: 1`. The bench fails, too, where less was sent than it says.
+the slowest that there is: all are to be answered while the shipped scheduler waits, late ones neutrally, none refused.
+The webhook's reviews are to be answered in full, or with 429 and `Retry-After: 1`, while the API server waits. The
+bench fails, too, where less was sent than it says.
 """
 
 from __future__ import annotations

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 from aiohttp import web
 
+from benchmarks import floors
 from benchmarks.load import NUMBER, Generator, Load, Storm
 from benchmarks.opponents import Opponents, find_or_build
 from benchmarks.overload import LATE, SHED_WITH, Weathered, extender_claims, webhook_claims
 from benchmarks.storms import Asker, Reply, recovery
+from manifests.loader import load
 from model.errors import LabError
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -149,6 +152,17 @@ async def test_a_refusal_is_no_recovery_however_fast_it_comes() -> None:
 
     await recovery(ask, 10.0, 10.0)
     assert next(replies, None) is None
+
+
+def test_the_extenders_limit_is_how_long_the_shipped_scheduler_waits() -> None:
+    shipped = next(item for item in load("scheduler") if item["kind"] == "ConfigMap")
+    waits = {extender["httpTimeout"] for extender in yaml.safe_load(shipped["data"]["scheduler.yaml"])["extenders"]}
+    assert waits == {f"{floors.SCHEDULER_PATIENCE_MILLISECONDS:g}ms"}
+
+
+def test_the_webhooks_limit_is_how_long_the_api_server_waits() -> None:
+    shipped = next(item for item in load("base") if item["kind"] == "MutatingWebhookConfiguration")
+    assert shipped["webhooks"][0]["timeoutSeconds"] * 1000 == floors.WEBHOOK_PATIENCE_MILLISECONDS
 
 
 def weathered(answers: dict[tuple[int, str], int], per_second: float = 200.0) -> Weathered:
