@@ -60,6 +60,7 @@ async def endurance(setting: Setting) -> Bench:
             hour = _Hour(setting, world, party, session)
             changes = setting.rounds * CHANGES_PER_ROUND
             setting.tell(f"telling of {changes} changes")
+            at_first = await _resident(party)
             await hour.go_on(WARM_UP_CHANGES)
             resident = [await _resident(party)]
             seconds = 0.0
@@ -76,6 +77,7 @@ async def endurance(setting: Setting) -> Bench:
             "changes": changes,
             "changes_per_second": round(changes / seconds),
             "resident": [round(item, 1) for item in resident],
+            "resident_before_warm_up": round(at_first, 1),
         },
     )
 
