@@ -17,7 +17,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import msgspec
@@ -41,6 +41,9 @@ REQUESTS: Final = 1_000
 GROWTH: Final = (1_000, 5_000, 15_000)
 ROLLOUT_CHANGES_PER_SECOND: Final = 1_000
 """Every node reports other images, as when an image is preloaded everywhere."""
+
+BARE_SHARE: Final = 0.4
+"""Of the nodes that have no Kata, where /filter has something to refuse."""
 
 NOTICE_SECONDS: Final = 0.2
 """In which the last change has long arrived; what it costs may fall on the questions that follow."""
@@ -106,10 +109,24 @@ async def prioritize(setting: Setting) -> Bench:
 
 
 async def filter_nodes(setting: Setting) -> Bench:
+    """All nodes pass; and then, since many have lost the handler, not all do."""
     async with Pair.start(setting) as pair:
-        load = Load(_questions(setting, pair.world), requests=REQUESTS, seconds=setting.seconds)
+        bodies = _questions(setting, pair.world)
+        load = Load(bodies, requests=REQUESTS, seconds=setting.seconds)
         ours, theirs, claims = await pair.compare("filter", load, setting.rounds)
-    return Bench("filter", compared(ours, theirs, floors.FILTER_P50), {}, claims, _details(ours, theirs))
+        await pair.world.take_kata_from(BARE_SHARE)
+        bare, unmoved, further = await pair.compare("filter", load, setting.rounds)
+        refused = len(await _refused(pair.ours, bodies[0])) / setting.nodes
+    return Bench(
+        "filter",
+        compared(ours, theirs, floors.FILTER_P50),
+        {"many_refused": compared(bare, unmoved, floors.FILTER_P50)},
+        {
+            **{name: claims[name] and further[name] for name in claims},
+            "many_were_refused": refused > 0.9 * BARE_SHARE,
+        },
+        _details(ours, theirs),
+    )
 
 
 async def image_sets(setting: Setting) -> Bench:
@@ -242,13 +259,24 @@ def other_images(count: int) -> list[str]:
 
 async def _scores(party: Party, body: bytes) -> set[int]:
     """The different scores in an answer: of a forecast there are several."""
+    return {item["Score"] for item in await _asked(party, "prioritize", body)}
+
+
+async def _refused(party: Party, body: bytes) -> dict[str, str]:
+    """The nodes that an answer refuses, and why."""
+    refused: dict[str, str] = (await _asked(party, "filter", body))["FailedAndUnresolvableNodes"]
+    return refused
+
+
+async def _asked(party: Party, verb: str, body: bytes) -> Any:
+    """The answer to one question."""
     headers = {"Content-Type": "application/json"}
     body = body.replace(NUMBER.encode(), b"0")
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{party.url}/prioritize", data=body, headers=headers) as response,
+        session.post(f"{party.url}/{verb}", data=body, headers=headers) as response,
     ):
-        return {item["Score"] for item in msgspec.json.decode(await response.read())}
+        return msgspec.json.decode(await response.read())
 
 
 def _details(ours: Sequence[Answers], theirs: Sequence[Answers]) -> dict[str, object]:

@@ -33,6 +33,7 @@ REALLY_TOLD: Final = 0.95
 """Where fewer of the intended changes were told, something easier was measured."""
 
 _VERSION: Final = b'"resourceVersion":"'
+_HANDLER: Final = b'{"name":"%b"}'
 _IMAGES: Final = b'"images":['
 
 LEASES: Final = (names.CONTROLLERS_LEASE, names.SCHEDULER)
@@ -121,6 +122,15 @@ class World:
                 await task
             seconds = loop.time() - begun - 1 / BATCHES_PER_SECOND
             self.changes.due += max(0, int(seconds * per_second))
+
+    async def take_kata_from(self, share: float) -> None:
+        """So many of the nodes lose the runtime handler for good, one here and one there."""
+        handler = self._profile["spec"]["runtimeClassName"].encode()
+        for index in range(RESERVED, len(self.names)):
+            if index * share % 1 < share:
+                document = _with_version(self._nodes[index], self.server.next_version())
+                self._nodes[index] = document.replace(_HANDLER % handler, _HANDLER % (b"x" * len(handler)))
+                await self.server.tell(NODES, line("MODIFIED", msgspec.Raw(self._nodes[index])))
 
     async def change_every_node(self, per_second: int) -> None:
         """Each node's largest image is gone, or there again; one node after the other."""
