@@ -14,7 +14,7 @@ import msgspec
 from cluster import wire
 from cluster.client import ApiClient
 from cluster.clock import Clock
-from cluster.waiting import has_our_gate, keep_document
+from cluster.waiting import has_our_gate, keep_document, waits
 from model import names
 from model.errors import Conflict, Expired, InvalidProfile, NotFound, StokerError
 from model.profiles import TenantProfile
@@ -34,19 +34,21 @@ class Release:
     """What became of one gated pod.
 
     `outcome` is `opened`, `not-due`, `would-open` (dry run), `changed` (edited or gone meanwhile) or `failed`;
-    `overdue_seconds` is negative for what is left until the deadline.
+    `overdue_seconds` is negative for what is left until the deadline, None where a mistake of ours kept it from being
+    worked out or acted on.
     """
 
     namespace: str
     name: str
     outcome: str
-    overdue_seconds: float
+    overdue_seconds: float | None
 
 
 async def release(client: ApiClient, clock: Clock, *, everything: bool, dry_run: bool) -> list[Release]:
     """Open the gates whose deadline has passed, or all of them; those of others stay.
 
-    A pod that the API server refuses to change does not keep the others from being opened.
+    Whatever goes wrong with one pod does not keep the others from being opened. A pod that is finished or being deleted
+    has nothing to wait for, and is passed over.
     """
     profiles = await _profiles(client)
     slots = asyncio.Semaphore(WRITES_AT_ONCE)
@@ -59,7 +61,14 @@ async def release(client: ApiClient, clock: Clock, *, everything: bool, dry_run:
                 outcome = await _open(client, pod)
         return Release(pod.metadata.namespace, pod.metadata.name, outcome, round(overdue, 1))
 
-    return await asyncio.gather(*[judge(pod) for pod in await _gated_pods(client)])
+    async def settle(pod: wire.Pod) -> Release:
+        try:
+            return await judge(pod)
+        except Exception:
+            log.exception("%s stays gated", pod.metadata.key)
+            return Release(pod.metadata.namespace, pod.metadata.name, FAILED, None)
+
+    return await asyncio.gather(*[settle(pod) for pod in await _gated_pods(client)])
 
 
 async def _open(client: ApiClient, pod: wire.Pod) -> str:
@@ -97,7 +106,7 @@ async def _listed(client: ApiClient) -> AsyncIterator[wire.Pod]:
                 log.error("a pod that cannot be read is passed over: %s", error)  # noqa: TRY400 - the message says it
                 continue
             keep_document(pod, partial(bytes, raw))
-            if has_our_gate(pod):
+            if waits(pod) and has_our_gate(pod):
                 yield pod
         token = page.metadata.continue_token
         if not token:

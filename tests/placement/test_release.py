@@ -113,6 +113,18 @@ async def test_a_pod_that_cannot_be_opened_keeps_nobody_else_shut(yard: Yard, mo
     assert await outcomes(yard, later(70)) == {"first": "opened", "second": "failed", "third": "opened"}
 
 
+async def test_a_pod_that_a_finalizer_keeps_while_it_is_deleted_keeps_nobody_else_shut(yard: Yard) -> None:
+    for name in ("going", "sound"):
+        await yard.pod(name)
+    going = f"{yard.pods}/going"
+    await yard.client.patch(going, {"metadata": {"finalizers": ["example.com/kept"]}})
+    await yard.client.delete(going)
+    try:
+        assert await outcomes(yard, later(70)) == {"sound": "opened"}
+    finally:
+        await yard.client.patch(going, {"metadata": {"finalizers": None}})
+
+
 async def test_lists_of_several_pages_are_read_to_their_end(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("placement.release.PAGE_SIZE", 2)
     for number in range(5):
@@ -124,5 +136,6 @@ async def test_what_is_told_includes_the_seconds_beyond_the_deadline(yard: Yard)
     await yard.pod()
     results = await release(yard.client, later(90), everything=False, dry_run=True)
     (told,) = (item for item in results if item.namespace == yard.namespace)
+    assert told.overdue_seconds is not None
     assert told == Release(yard.namespace, "agent", "would-open", told.overdue_seconds)
     assert 29 < told.overdue_seconds < 50
