@@ -68,16 +68,18 @@ class EventRecorder:
         self._queue: asyncio.Queue[tuple[float, PodEvent]] = asyncio.Queue(QUEUE_LENGTH)
         self._said: TTLCache[PodEvent, bool] = TTLCache(REPEATS_REMEMBERED, REPEAT_SECONDS, timer=time.monotonic)
 
-    def emit(self, event: PodEvent) -> None:
+    def emit(self, event: PodEvent) -> bool:
+        """Whether it is taken, or was taken within the last minute; whoever has to say it may try again later."""
         if event in self._said:
             metrics.EVENTS_EMITTED.labels("repeated").inc()
-            return
+            return True
         try:
             self._queue.put_nowait((self._clock(), event))
         except asyncio.QueueFull:
             metrics.EVENTS_EMITTED.labels("dropped").inc()
-            return
+            return False
         self._said[event] = True
+        return True
 
     async def run(self) -> None:
         """Write until cancelled, `EVENTS_PER_SECOND` at most; an event that is refused is logged and given up."""

@@ -68,12 +68,12 @@ class Choice:
 class Telling:
     """Tells choices in their order. `is_busy` says whether a scheduler is at work; `wall` is a monotonic clock.
 
-    `emit` takes the events.
+    `emit` takes the events, or drops what is too many.
     """
 
     def __init__(
         self,
-        emit: Callable[[PodEvent], None],
+        emit: Callable[[PodEvent], object],
         is_busy: Callable[[], bool],
         *,
         wall: Callable[[], float] = monotonic,
@@ -123,7 +123,7 @@ class Telling:
             log.exception("a choice could not be told", extra={"fields": {"pod": choice.pod.key}})
 
 
-def tell(choice: Choice, emit: Callable[[PodEvent], None]) -> None:
+def tell(choice: Choice, emit: Callable[[PodEvent], object]) -> None:
     """Tell the forecast that a choice came with."""
     told, pod = choice.forecast(), choice.pod
     for term in told.terms:

@@ -60,14 +60,14 @@ LOST: Final = "nomination-lost"
 
 
 class PlacementController:
-    """`emit` takes events about pods; `leadership` says whether this replica may write."""
+    """`emit` takes events about pods, and says whether it did; `leadership` says whether this replica may write."""
 
     def __init__(
         self,
         snapshot: Snapshot,
         gates: GateKeeper,
         leadership: Leadership,
-        emit: Callable[[PodEvent], None],
+        emit: Callable[[PodEvent], bool],
     ) -> None:
         self._snapshot = snapshot
         self._gates = gates

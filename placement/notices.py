@@ -23,8 +23,8 @@ AGAIN_WALL_SECONDS: Final = 1.0
 `stoker explain` reads them."""
 
 AGAIN_EVENT_WALL_SECONDS: Final = 15.0
-"""The least between two events of it. No two of them read the same, since they tell what is left, so neither the
-recorder nor the API server would take them for one."""
+"""The least between two events of it, and between two tries to tell one. No two of them read the same, since they tell
+what is left, so neither the recorder nor the API server would take them for one."""
 
 HELD: Final = "Held"
 NOMINATED: Final = "Nominated"
@@ -36,18 +36,18 @@ REASONS: Final = (HELD, NOMINATED, OPENED, CLEARED)
 
 @dataclass(slots=True)
 class _Told:
-    """Of what a pod waits for: what was annotated last, when that and an event were written, whether one is owed."""
+    """Of what a pod waits for: what was annotated last, and when; when an event was last tried, whether one is owed."""
 
     subject: str = ""
     annotated: float = -inf
-    sent: float = -inf
+    tried: float = -inf
     owes_event: bool = False
 
 
 class Notices:
-    """`emit` takes the events; they must not wait."""
+    """`emit` takes events without waiting, and says whether it took one. That a pod is held is owed until it did."""
 
-    def __init__(self, emit: Callable[[PodEvent], None], *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, emit: Callable[[PodEvent], bool], *, clock: Callable[[], float] = monotonic) -> None:
         self._emit = emit
         self._clock = clock
         self._told: defaultdict[str, _Told] = defaultdict(_Told)
@@ -61,7 +61,7 @@ class Notices:
         """Whether people were told of another node or reason last, and not just now; from now on they are."""
         told, now, subject = self._told[pod.metadata.uid], self._clock(), f"{hold.waits_for} {hold.reason}"
         is_changed = told.subject != subject and now - told.annotated >= AGAIN_WALL_SECONDS
-        if not is_changed and not (told.owes_event and now - told.sent >= AGAIN_EVENT_WALL_SECONDS):
+        if not is_changed and not (told.owes_event and now - told.tried >= AGAIN_EVENT_WALL_SECONDS):
             return False
         told.subject, told.annotated, told.owes_event = subject, now, False
         return True
@@ -72,14 +72,14 @@ class Notices:
         told.subject, told.annotated = "", self._clock()
 
     def held(self, pod: wire.Pod, hold: Hold, seconds_left: float) -> None:
-        """It is annotated. The event follows, or is owed where there was one lately."""
+        """It is annotated. The event follows, or is owed where there was one lately or it is not taken."""
         told, now = self._told[pod.metadata.uid], self._clock()
-        told.owes_event = now - told.sent < AGAIN_EVENT_WALL_SECONDS
+        told.owes_event = now - told.tried < AGAIN_EVENT_WALL_SECONDS
         if told.owes_event:
             return
-        told.sent = now
+        told.tried = now
         message = f"{hold.describe()}; the gate opens in {seconds_left:.0f} s in any case"
-        self._tell(pod, HELD, message, hold.forecast.to_json())
+        told.owes_event = not self._tell(pod, HELD, message, hold.forecast.to_json())
 
     def opened(self, pod: wire.Pod, verdict: Nominate | LetThrough) -> None:
         if isinstance(verdict, Nominate):
@@ -90,8 +90,8 @@ class Notices:
     def cleared(self, pod: wire.Pod, fate: Fate) -> None:
         self._tell(pod, CLEARED, f"node {pod.status.nominated_node_name}: {fate.describe()}")
 
-    def _tell(self, pod: wire.Pod, reason: str, message: str, forecast: str = "") -> None:
+    def _tell(self, pod: wire.Pod, reason: str, message: str, forecast: str = "") -> bool:
         annotations = ((names.FORECAST_ANNOTATION, forecast),) if forecast else ()
         metadata = pod.metadata
         log.info("%s", reason, extra={"fields": {"pod": metadata.key, "why": message}})
-        self._emit(PodEvent(metadata.namespace, metadata.name, metadata.uid, reason, message, annotations))
+        return self._emit(PodEvent(metadata.namespace, metadata.name, metadata.uid, reason, message, annotations))

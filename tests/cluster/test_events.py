@@ -110,6 +110,18 @@ async def test_what_exceeds_the_queue_is_dropped_and_counted_and_may_be_said_lat
         await api.wrote(QUEUE_LENGTH + 1)
 
 
+def test_whoever_emits_is_told_whether_the_event_was_taken() -> None:
+    subject = recorder(RecordedApi())
+    assert [subject.emit(forecast(f"agent-{number}")) for number in range(QUEUE_LENGTH)] == [True] * QUEUE_LENGTH
+    assert not subject.emit(forecast("one-too-many"))
+
+
+def test_what_repeats_counts_as_taken() -> None:
+    subject = recorder(RecordedApi())
+    assert subject.emit(forecast())
+    assert subject.emit(forecast())
+
+
 @pytest.mark.parametrize("error", [ApiError("forbidden", status=403), ConnectionFailed("no answer")])
 async def test_an_event_that_is_refused_is_given_up_and_the_next_is_written(error: Exception) -> None:
     api, before = RecordedApi(error), emitted("refused")

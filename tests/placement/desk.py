@@ -262,7 +262,7 @@ class Desk:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[PlacementController]:
         leadership: Leadership = self.leader  # type: ignore[assignment] # all that the controller asks of it
-        controller = PlacementController(self.snapshot, self.gates, leadership, self.events.append)
+        controller = PlacementController(self.snapshot, self.gates, leadership, self._hear)
         task = asyncio.create_task(controller.run())
         try:
             yield controller
@@ -290,6 +290,10 @@ class Desk:
 
     def reasons(self) -> list[str]:
         return [event.reason for event in self.events]
+
+    def _hear(self, event: PodEvent) -> bool:
+        self.events.append(event)
+        return True
 
     def _has_gate(self, name: str) -> bool:
         return any(gate.name == names.WARM_NODE_GATE for gate in self.read(name).spec.scheduling_gates)

@@ -20,13 +20,22 @@ def hold(node: str, reason: HoldReason = HoldReason.SETTLING) -> Hold:
 
 
 class Ears:
-    """Notices with a clock; `annotated` are the nodes that were written on the pod."""
+    """Notices with a clock; `annotated` are the nodes that were written on the pod.
+
+    `are_open`: whether events are taken.
+    """
 
     def __init__(self) -> None:
         self.now = 1_000.0
+        self.are_open = True
         self.events: list[PodEvent] = []
         self.annotated: list[str] = []
-        self.notices = Notices(self.events.append, clock=lambda: self.now)
+        self.notices = Notices(self._hear, clock=lambda: self.now)
+
+    def _hear(self, event: PodEvent) -> bool:
+        if self.are_open:
+            self.events.append(event)
+        return self.are_open
 
     def look(self, waits: Hold) -> None:
         """As the controller does in each round."""
@@ -90,3 +99,23 @@ def test_a_pod_that_waits_no_more_is_forgotten(ears: Ears) -> None:
     ears.notices.forget(())
     ears.look(hold("a"))
     assert len(ears.events) == 2
+
+
+def test_an_event_that_was_not_taken_is_owed_until_it_is(ears: Ears) -> None:
+    ears.are_open = False
+    for _ in range(100):
+        ears.now += 1
+        ears.look(hold("a"))
+    ears.are_open = True
+    for _ in range(100):
+        ears.now += 1
+        ears.look(hold("a"))
+    assert [event.reason for event in ears.events] == ["Held"]
+
+
+def test_an_event_that_is_not_taken_is_not_written_about_at_every_look(ears: Ears) -> None:
+    ears.are_open = False
+    for _ in range(90):
+        ears.look(hold("a"))
+        ears.now += 0.5
+    assert len(ears.annotated) == 45 / AGAIN_EVENT_WALL_SECONDS
