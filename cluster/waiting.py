@@ -1,4 +1,4 @@
-"""The pods that are not bound and concern placement: those behind our gate, and those that name a node already."""
+"""The pods that are not bound and concern placement: those behind our gate, and those that name a node, or did."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ def is_unschedulable(pod: wire.Pod) -> bool:
 
 
 def waits(pod: wire.Pod) -> bool:
-    """Whether it concerns placement: not bound, and behind our gate or nominated."""
+    """Whether it concerns placement: not bound, and behind our gate, nominated, or told a forecast by us."""
     if pod.spec.node_name or is_finished(pod) or pod.metadata.deletion_timestamp is not None:
         return False
-    return has_our_gate(pod) or bool(pod.status.nominated_node_name)
+    is_told = names.FORECAST_ANNOTATION in pod.metadata.annotations
+    return has_our_gate(pod) or bool(pod.status.nominated_node_name) or is_told
 
 
 def keep_document(pod: wire.Pod, read: Callable[[], bytes]) -> None:

@@ -154,8 +154,8 @@ class PlacementController:
         self._dispatch.settle(waiting)
         self._notices.forget(waiting)
         pods = [pod for pod in waiting.values() if not self._dispatch.holds(pod)]
-        gated = [pod for pod in pods if not pod.status.nominated_node_name]
-        nominated = [pod for pod in pods if pod.status.nominated_node_name]
+        gated = [pod for pod in pods if has_our_gate(pod) and not pod.status.nominated_node_name]
+        nominated = [pod for pod in pods if not has_our_gate(pod) or pod.status.nominated_node_name]  # or they were
         is_reliable = self._snapshot.complaint() is None
         for pod in nominated:
             is_overdue = now >= self._judge.deadline(pod)
@@ -175,7 +175,7 @@ class PlacementController:
         self._gauge(held, undecided=len(gated) - len(verdicts) + len(deferred))
 
     def _keep(self, pod: wire.Pod, now: float, *, opens: bool) -> None:
-        """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold.
+        """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold or is left.
 
         `opens`: whether the gate is to go with a nomination that is cleared.
         """
@@ -188,8 +188,14 @@ class PlacementController:
         elif fate.action is Ownership.CLEAR:
             self._clear(pod, fate, opens=opens)
         elif fate.action is Ownership.YIELD:
-            lost = metrics.NOMINATION_LOST.labels(fate.reason).inc
-            self._dispatch.send(Write(pod, partial(self._gates.disown, pod), "disown", lost))
+            self._disown(pod, fate)
+
+    def _disown(self, pod: wire.Pod, fate: Fate) -> None:
+        def done() -> None:
+            if fate.reason:
+                metrics.NOMINATION_LOST.labels(fate.reason).inc()
+
+        self._dispatch.send(Write(pod, partial(self._gates.disown, pod), "disown", done))
 
     def _clear(self, pod: wire.Pod, fate: Fate, *, opens: bool) -> None:
         """A pod still behind our gate is decided on anew, unless its deadline has come."""

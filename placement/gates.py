@@ -49,7 +49,7 @@ class GateKeeper:
     async def let_through(self, pod: wire.Pod) -> str:
         """Open our gate; a nomination of ours goes first, or autoscalers would take the pod for served."""
         draft = _Draft(pod)
-        if pod.status.nominated_node_name and is_ours(pod):
+        if is_ours(pod):
             await self._clear(pod, draft)
         draft.tell(None)
         return await self._open(pod, draft)
@@ -63,7 +63,7 @@ class GateKeeper:
         return await self._clear(pod, _Draft(pod))
 
     async def disown(self, pod: wire.Pod) -> str:
-        """Leave the nomination to the scheduler: it passes for ours no longer."""
+        """Take the forecast off: what the scheduler nominates does not pass for ours."""
         return await self._write_status(pod, _Draft(pod), None)
 
     async def annotate(self, pod: wire.Pod, forecast: str) -> str:

@@ -3,7 +3,8 @@
 Autoscalers take a nominated pod for served, and the scheduler itself never clears the nomination of a pod with
 preemptionPolicy Never (measured on v1.36.3). So a nomination of ours that came to nothing is cleared at once. Ours is
 what the forecast's annotation names: kube-scheduler nominates too, where it preempts, and so may others; that is left
-to them. Where it preempts on the very node that we had named, the annotation goes, and the nomination is its own.
+to them. Where it preempts on the very node that we had named, the annotation goes, and the nomination is its own. The
+annotation goes as well where others ended our nomination: what they name later must not pass for ours.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from model.nodes import NodeFacts
 
 
 class Ownership(StrEnum):
-    """What to do with a nominated pod."""
+    """What to do with an unbound pod that is nominated, or was."""
 
     LEAVE = "leave"
     FINISH = "finish"
     CLEAR = "clear"
     YIELD = "yield"
-    """Take the annotation off: the nomination is the scheduler's."""
+    """Take the annotation off: what is nominated, if anything, is the scheduler's."""
 
 
 class LostReason(StrEnum):
@@ -54,7 +55,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Of a nominated pod: `node` is the nominated one as it is now, None where it is gone.
+    """Of such a pod: `node` is the nominated one as it is now, None where it is gone or there is none.
 
     `can_start` says whether the pod would still be nominated there, `is_preempting` whether pods of lower priority are
     being removed from the node, `may_preempt` whether there are such pods and the scheduler refused the pod only just
@@ -70,6 +71,8 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
+    """`reason`: why a nomination is lost by this; empty where it is not, or was before."""
+
     action: Ownership
     reason: str = ""
 
@@ -82,18 +85,18 @@ class _Told(msgspec.Struct):
 
 
 def own(pod: wire.Pod, now: Circumstances) -> Fate:
-    """The fate of an unbound pod's nomination.
+    """The fate of an unbound pod's nomination, and of what is left of one.
 
     Where the node takes no pods any more, it is cleared. Else, with our gate still closed, it is half of a placement
     that was interrupted: the other half is done where it still makes sense. With the gate open, it is the scheduler's
     turn until it says Unschedulable, or has had its time: a scheduler that is away, or that nobody runs, must not keep
     a node reserved for ever, nor may another's gate. A scheduler that preempts for the pod nominates the same node;
     that is its own then, and has to stand until its back-off ends, when the pods that it removed are long gone. Of
-    another's nomination nothing is our business but the gate.
+    another's nomination nothing is our business but the gate, and a forecast that we told.
     """
     is_gated = has_our_gate(pod)
     if not is_ours(pod):
-        return Fate(Ownership.FINISH if is_gated else Ownership.LEAVE)
+        return _of_others(pod, is_gated=is_gated)
     if lost := _lost(now.node):
         return Fate(Ownership.CLEAR, lost)
     if is_gated:
@@ -113,7 +116,7 @@ def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) 
     if old is None or new is None or old.metadata.uid != new.metadata.uid or new.metadata.deletion_timestamp:
         return ""
     nominated = old.status.nominated_node_name
-    if not nominated or not is_ours(old):
+    if not is_ours(old):
         return ""
     if new.spec.node_name:
         return "" if new.spec.node_name == nominated else LostReason.BOUND_ELSEWHERE
@@ -123,8 +126,9 @@ def lost_by(old: wire.Pod | None, new: wire.Pod | None, node: NodeFacts | None) 
 
 
 def is_ours(pod: wire.Pod) -> bool:
-    """Whether the forecast's annotation names the nominated node."""
-    return _told(pod) == pod.status.nominated_node_name
+    """Whether there is a nominated node, and the forecast's annotation names it."""
+    nominated = pod.status.nominated_node_name
+    return bool(nominated) and _told(pod) == nominated
 
 
 def _told(pod: wire.Pod) -> str | None:
@@ -134,6 +138,13 @@ def _told(pod: wire.Pod) -> str | None:
         return msgspec.json.decode(text, type=_Told).node
     except (msgspec.MsgspecError, RecursionError):  # a tenant may have written it
         return None
+
+
+def _of_others(pod: wire.Pod, *, is_gated: bool) -> Fate:
+    """Of a pod without a nomination of ours."""
+    if is_gated:
+        return Fate(Ownership.FINISH)
+    return Fate(Ownership.YIELD if names.FORECAST_ANNOTATION in pod.metadata.annotations else Ownership.LEAVE)
 
 
 def _refused(pod: wire.Pod, now: Circumstances) -> Fate:

@@ -16,6 +16,7 @@ from tests.cluster.objects import decoded, pod
 
 GATED: dict[str, Any] = {"schedulingGates": [{"name": names.WARM_NODE_GATE}]}
 FOREIGN: dict[str, Any] = {"schedulingGates": [{"name": "example.com/other"}]}
+TOLD = {names.FORECAST_ANNOTATION: '{"node":"n1"}'}
 
 
 def test_the_json_of_a_pod_that_waits_is_kept_with_what_nobody_reads() -> None:
@@ -58,9 +59,14 @@ class Watch:
         (pod(spec=FOREIGN, nominatedNodeName="n1"), True),
         (pod(on="n1", nominatedNodeName="n1"), False),  # before Kubernetes 1.35 a nomination survives the binding
         (pod(spec=GATED, phase="Failed"), False),
+        (pod(annotations=TOLD), True),
+        (pod(on="n1", annotations=TOLD), False),
+        (pod(phase="Failed", annotations=TOLD), False),
     ],
 )
-def test_pods_wait_behind_our_gate_or_with_a_nomination(subject: wire.Pod, waits: bool) -> None:
+def test_pods_wait_behind_our_gate_or_with_a_nomination_or_with_what_is_left_of_one(
+    subject: wire.Pod, waits: bool
+) -> None:
     watch = Watch()
     assert watch.tell(None, subject) == (["uid-p1"] if waits else [])
     assert len(watch.heard) == waits

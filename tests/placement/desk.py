@@ -83,7 +83,7 @@ class Gates(GateKeeper):
 
     async def let_through(self, pod: wire.Pod) -> str:
         version = pod.metadata.resource_version
-        if pod.status.nominated_node_name and is_ours(pod):
+        if is_ours(pod):
             version = await self.clear(pod)
         return await self._write("let-through", pod, version, opens=True)
 
@@ -248,6 +248,8 @@ class Desk:
         if node is not None:
             document["status"]["nominatedNodeName"] = node
         if forecast is not None:
+            document["metadata"]["annotations"].pop(names.FORECAST_ANNOTATION, None)
+        if forecast:
             document["metadata"]["annotations"][names.FORECAST_ANNOTATION] = forecast
         if msgspec.json.encode(document) != before:
             self._bump(name)

@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
+from model import names
 from model.errors import ConnectionFailed
 from placement import controller as subject
 from placement.deadlines import BINDING_WALL_SECONDS
 from placement.ownership import LostReason
-from tests.placement.desk import Desk, counted, unschedulable
+from tests.placement.desk import Desk, Document, counted, unschedulable
 
 
 def lost() -> Counter[str]:
@@ -160,6 +161,67 @@ async def test_what_the_scheduler_clears_or_binds_elsewhere_is_counted_too(desk:
         desk.bind("placed", "warm")
     after = [counted("stoker_nomination_lost_total", reason=reason) for reason in reasons]
     assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1]
+
+
+def clear(document: Document) -> None:
+    """As the scheduler does with what it cannot bind."""
+    document["status"].pop("nominatedNodeName")
+    unschedulable(document)
+
+
+def is_told(desk: Desk) -> bool:
+    return names.FORECAST_ANNOTATION in desk.read().metadata.annotations
+
+
+async def test_the_forecast_goes_with_a_nomination_that_the_scheduler_clears_and_is_counted_once(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    before = lost()
+    async with desk.at_work():
+        await desk.opened()
+        desk.edit("agent", clear)
+        await desk.until(lambda: not is_told(desk))
+        await desk.rounds()
+    assert desk.gates.calls == ["nominate agent", "open agent", "disown agent"]
+    assert lost() - before == Counter({"no-longer-fits": 1})
+
+
+async def test_a_node_that_the_scheduler_names_after_it_cleared_ours_does_not_pass_for_ours(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    async with desk.at_work():
+        await desk.opened()
+        desk.edit("agent", clear)
+        await desk.until(lambda: not is_told(desk))
+        desk.edit("agent", lambda document: document["status"].update(nominatedNodeName="warm"))
+        desk.now += 3_600
+        await desk.rounds(3)
+    assert desk.read().status.nominated_node_name == "warm"
+
+
+async def test_a_forecast_that_could_not_be_taken_off_is_tried_again(desk: Desk) -> None:
+    desk.node("warm")
+    desk.pod()
+    async with desk.at_work():
+        await desk.opened()
+        desk.gates.failures = [ConnectionFailed("no answer")]
+        desk.edit("agent", clear)
+        await desk.until(lambda: not is_told(desk))
+
+
+async def test_a_new_leader_takes_off_what_is_left_of_a_nomination(desk: Desk) -> None:
+    desk.pod(gates=(), forecast_for="warm")
+    async with desk.at_work():
+        await desk.until(lambda: not is_told(desk))
+
+
+async def test_the_forecast_stays_on_a_pod_that_is_bound_or_being_deleted(desk: Desk) -> None:
+    desk.pod("bound", gates=(), forecast_for="warm", nodeName="elsewhere")
+    desk.pod("going", gates=(), forecast_for="warm")
+    desk.edit("going", lambda document: document["metadata"].update(deletionTimestamp="2026-03-03T10:00:00Z"))
+    async with desk.at_work():
+        await desk.rounds(3)
+    assert desk.gates.calls == []
 
 
 async def test_a_foreign_nomination_makes_no_change_of_the_fleet_urgent(

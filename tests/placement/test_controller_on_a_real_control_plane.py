@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
+from cluster import wire
 from cluster.access import load_access
 from cluster.client import ApiClient
 from cluster.waiting import is_unschedulable
@@ -162,11 +165,11 @@ async def test_a_nomination_whose_node_is_lost_before_the_binding_is_cleared(
     assert counted("stoker_nomination_lost_total", reason=f"node-{fate}") == before + 1
 
 
-@pytest.mark.parametrize("policy", ["PreemptLowerPriority", "Never"])
-async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(
-    yard: Yard, scheduler: Process, policy: str
-) -> None:
-    """The room is taken by a pod of higher priority, which a nomination does not keep out."""
+@asynccontextmanager
+async def outrun(yard: Yard, scheduler: Process, policy: str) -> AsyncIterator[None]:
+    """With a controller, and a pod that it has nominated to a node which a pod of higher priority has taken since; a
+    nomination does not keep that out.
+    """
     warm = await yard.node("warm", cpu="1")
     await scheduler.stop()
     try:
@@ -176,11 +179,33 @@ async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(
             await yard.pod("quicker", gates=(), priorityClassName=await yard.priority(1_000))
             await scheduler.start()
             assert await yard.bound("quicker") == warm
-            await yard.seen("agent", lambda pod: is_unschedulable(pod) and not pod.status.nominated_node_name)
-            assert (await yard.read()).status.nominated_node_name == ""
+            yield
     finally:
         if not scheduler.running:
             await scheduler.start()
+
+
+@pytest.mark.parametrize("policy", ["PreemptLowerPriority", "Never"])
+async def test_a_nomination_that_the_scheduler_finds_unschedulable_is_cleared(
+    yard: Yard, scheduler: Process, policy: str
+) -> None:
+    async with outrun(yard, scheduler, policy):
+        await yard.seen("agent", lambda pod: is_unschedulable(pod) and not pod.status.nominated_node_name)
+        assert (await yard.read()).status.nominated_node_name == ""
+
+
+async def test_the_forecast_goes_with_a_nomination_that_the_scheduler_itself_clears(
+    yard: Yard, scheduler: Process
+) -> None:
+    async with outrun(yard, scheduler, "PreemptLowerPriority"):
+        await yard.seen("agent", lambda pod: is_unschedulable(pod) and not forecast_on(pod))
+        free = await yard.node("free")
+        assert await yard.bound() == free
+    assert not forecast_on(await yard.read())
+
+
+def forecast_on(pod: wire.Pod) -> str:
+    return pod.metadata.annotations.get(names.FORECAST_ANNOTATION, "")
 
 
 async def test_a_nomination_outlives_its_pods_deadline_where_the_scheduler_is_slow(

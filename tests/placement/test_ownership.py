@@ -41,6 +41,7 @@ def nominated(told: str | None = "warm", *, gated: bool = False, condition: dict
         (nominated(None), False),
         (pod(annotations={names.FORECAST_ANNOTATION: "no JSON"}, nominatedNodeName="warm"), False),
         (pod(annotations={names.FORECAST_ANNOTATION: "[]"}, nominatedNodeName="warm"), False),
+        (pod(annotations={names.FORECAST_ANNOTATION: "{}"}), False),
     ],
 )
 def test_ours_is_what_the_forecast_on_the_pod_names(subject: wire.Pod, ours: bool) -> None:
@@ -104,6 +105,11 @@ def test_a_scheduler_that_may_be_about_to_preempt_is_waited_for() -> None:
     assert own(subject, perhaps) == LEAVE
     subject.spec.preemption_policy = "Never"
     assert own(subject, perhaps) == lost(LostReason.NO_LONGER_FITS)
+
+
+@pytest.mark.parametrize("nominated_now", [{}, {"nominatedNodeName": "another"}])
+def test_what_is_told_of_a_nomination_that_others_ended_is_taken_off(nominated_now: dict[str, str]) -> None:
+    assert own(told(**nominated_now), Circumstances(None)) == Fate(Ownership.YIELD)
 
 
 def test_an_annotation_nested_beyond_measure_is_not_ours() -> None:
