@@ -25,6 +25,7 @@ from cluster.leases import Leadership
 from cluster.snapshot import Snapshot
 from cluster.waiting import has_our_gate
 from placement import metrics
+from placement.deadlines import held_since
 from placement.decision import next_decision
 from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
@@ -236,12 +237,11 @@ class PlacementController:
     def _opened(self, pod: wire.Pod, outcome: str, verdict: Nominate | LetThrough | None = None) -> Callable[[], None]:
         """What is to be counted and told when the gate is open."""
         snapshot = self._snapshot
-        first_seen = snapshot.waiting.first_seen(pod.metadata.uid)
-        held_since = inf if first_seen is None else first_seen
+        since = held_since(pod, snapshot.clock, snapshot.waiting.first_seen(pod.metadata.uid))
 
         def done() -> None:
             metrics.PLACEMENTS.labels(outcome).inc()
-            metrics.HOLD_SECONDS.labels(outcome).observe(max(0.0, snapshot.clock.now() - held_since))
+            metrics.HOLD_SECONDS.labels(outcome).observe(max(0.0, snapshot.clock.now() - since))
             if verdict is not None:
                 self._notices.opened(pod, verdict)
 

@@ -1,6 +1,6 @@
 """When a gate of ours is opened in any case: it follows from the pod's creation and its profile alone.
 
-And how long a pod that went through it with a nomination may stay unbound.
+And from when on it has held a pod, and how long one that went through it with a nomination may stay unbound.
 """
 
 from __future__ import annotations
@@ -37,6 +37,16 @@ def creation_of(pod: wire.Pod, clock: Clock, first_seen: float | None = None) ->
     if earliest is None or latest is None:
         return seen
     return seen if first_seen is not None and seen < latest else earliest
+
+
+def held_since(pod: wire.Pod, clock: Clock, first_seen: float | None = None) -> float:
+    """The instant from which on it was surely held: its creation, read late, or when it was seen where that was before.
+
+    So a replica that starts counts what its pods have waited already, and one that saw them come counts exactly.
+    """
+    created = clock.instant(pod.metadata.creation_timestamp)
+    seen = clock.now() if first_seen is None else first_seen
+    return seen if created is None else min(created, seen)
 
 
 def deadline_of(

@@ -10,7 +10,7 @@ from cluster.metrics import START_UP_BUCKETS
 
 HOLD_SECONDS: Final = Histogram(
     "stoker_gate_hold_seconds",
-    "Seconds that a pod was seen behind Stoker's gate, by how it went: nominated, or the reason it was let through.",
+    "Seconds from a pod's creation until Stoker's gate opened, by how it went: nominated, or why it was let through.",
     ["outcome"],
     buckets=START_UP_BUCKETS,
 )

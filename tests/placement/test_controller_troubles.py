@@ -300,6 +300,19 @@ async def test_a_new_leader_counts_the_hold_from_when_the_pod_was_first_seen(des
     assert counted("stoker_gate_hold_seconds_sum", outcome="nominated") - before == pytest.approx(7)
 
 
+async def test_a_hold_counts_from_the_pods_creation_also_for_a_controller_that_starts_later(desk: Desk) -> None:
+    desk.profile(maxHoldSeconds=600)
+    desk.settling_node(seconds=15)
+    desk.pod(age=100)
+    before = counted("stoker_gate_hold_seconds_sum", outcome="nominated")
+    async with desk.at_work():
+        await desk.until(lambda: desk.reasons() == ["Held"])
+        desk.now += 20
+        await desk.until(lambda: desk.reasons() == ["Held", "Nominated"])
+    held = counted("stoker_gate_hold_seconds_sum", outcome="nominated") - before
+    assert held == pytest.approx(119)  # the API cuts the creation to seconds: up to one may not have been
+
+
 async def test_writes_that_have_begun_are_finished_at_the_end(desk: Desk) -> None:
     desk.node("warm")
     desk.pod()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model import names
-from placement.deadlines import creation_of, deadline_of
+from placement.deadlines import creation_of, deadline_of, held_since
 from placement.inputs import FleetState, GatedPod
 from placement.survey import PROFILE_OF_NONE, Survey
 from tests.placement.desk import START, Desk
@@ -92,6 +92,27 @@ async def test_nobody_waits_longer_because_creation_times_are_cut_to_seconds(
     desk.pod()
     instant = creation_of(desk.read(), desk.snapshot.clock, None if seen is None else START + seen)
     assert instant == pytest.approx(START + created)
+
+
+@pytest.mark.parametrize(
+    ("seen", "since"),
+    [
+        (0.4, 0.4),  # within the second that the API cut off
+        (-30.0, -30.0),  # by a clock that is behind the API server's
+        (500.0, 1.0),  # after a restart
+    ],
+)
+async def test_a_hold_is_measured_from_the_creation_unless_it_was_seen_before(
+    desk: Desk, seen: float, since: float
+) -> None:
+    desk.pod()
+    assert held_since(desk.read(), desk.snapshot.clock, START + seen) == pytest.approx(START + since)
+
+
+async def test_the_hold_of_a_pod_without_a_creation_to_read_is_measured_from_when_it_was_seen(desk: Desk) -> None:
+    desk.pod()
+    desk.edit("agent", lambda document: document["metadata"].update(creationTimestamp=None))
+    assert held_since(desk.read(), desk.snapshot.clock, START + 7) == START + 7
 
 
 async def test_bound_nominated_and_just_placed_pods_take_room_and_count_as_starts(desk: Desk) -> None:
