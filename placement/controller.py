@@ -151,10 +151,8 @@ class PlacementController:
 
     def _round(self) -> None:
         """Decide on every pod that waits and is not under way."""
-        now, waiting = self._snapshot.clock.now(), self._snapshot.waiting.pods
-        self._dispatch.settle(waiting)
-        self._notices.forget(waiting)
-        pods = [pod for pod in waiting.values() if not self._dispatch.holds(pod)]
+        now = self._snapshot.clock.now()
+        pods = self._idle(now)
         gated = [pod for pod in pods if has_our_gate(pod) and not pod.status.nominated_node_name]
         nominated = [pod for pod in pods if not has_our_gate(pod) or pod.status.nominated_node_name]  # or they were
         is_reliable = self._snapshot.complaint() is None
@@ -172,8 +170,18 @@ class PlacementController:
         self._holds, self._nominations = bool(held), any(map(is_ours, nominated))
         if self._judge.is_behind:
             self._changed.set()
-        self._due = next_decision(held.values(), chain(deferred.values(), map(self._judge.deadline, gated)))
+        closed = chain(gated, self._dispatch.queued)
+        self._due = next_decision(held.values(), chain(deferred.values(), map(self._judge.deadline, closed)))
         self._gauge(held, undecided=len(gated) - len(verdicts) + len(deferred))
+
+    def _idle(self, now: float) -> list[wire.Pod]:
+        """The pods that wait and are not under way. At its deadline none waits for its nomination to begin."""
+        waiting = self._snapshot.waiting.pods
+        self._dispatch.settle(waiting)
+        self._notices.forget(waiting)
+        overdue = {pod.metadata.uid for pod in self._dispatch.queued if now >= self._judge.deadline(pod)}
+        self._dispatch.take_back(overdue)
+        return [pod for pod in waiting.values() if not self._dispatch.holds(pod)]
 
     def _keep(self, pod: wire.Pod, now: float, *, opens: bool) -> None:
         """Look after a nomination until its pod is bound: finish what stands half, clear what does not hold or is left.

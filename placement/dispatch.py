@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, KeysView, Mapping
+from collections.abc import Awaitable, Callable, Container, Coroutine, KeysView, Mapping
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, Final
 
@@ -35,7 +35,8 @@ class Write:
     """A pod's write: `kind` is for logs and metrics, `node` where the pod is nominated, `done` called where it worked.
 
     `work` returns the pod's resourceVersion after it. Nominations queue: they are written in the order of their `rank`,
-    the least first, and of equals the one that was sent first. What has no rank does not queue with them.
+    the least first, and of equals the one that was sent first; until it begins, one can be taken back. What has no rank
+    does not queue with them.
     """
 
     pod: wire.Pod
@@ -90,7 +91,12 @@ class Dispatch:
     @property
     def is_nominating(self) -> bool:
         """Whether a nomination is still to be written, or being written: no scheduler knows of it yet."""
-        return self._nominating > 0
+        return bool(self._queue) or self._nominating > 0
+
+    @property
+    def queued(self) -> list[wire.Pod]:
+        """Those whose nomination has not begun, as they were when it was decided on."""
+        return [write.pod for _, _, write, _ in self._queue]
 
     @property
     def nominated(self) -> dict[str, str]:
@@ -115,8 +121,16 @@ class Dispatch:
             self._begin(self._release(write, item))
         else:
             heappush(self._queue, (write.rank, next(self._sent), write, item))
-            self._nominating += 1
             self._begin(self._nominate_next())
+
+    def take_back(self, uids: Container[str]) -> None:
+        """The nominations of these pods that have not begun: the pods are under way no more."""
+        taken = [(write, item) for _, _, write, item in self._queue if write.pod.metadata.uid in uids]
+        self._queue = [entry for entry in self._queue if entry[2].pod.metadata.uid not in uids]
+        heapify(self._queue)
+        for write, item in taken:
+            if self._under_way.get(write.pod.metadata.uid) is item:
+                del self._under_way[write.pod.metadata.uid]
 
     def note(self, write: Write, failed: Callable[[], None]) -> None:
         """Write in the background what decides nothing: the pod is not under way meanwhile; `failed` is called else."""
@@ -143,14 +157,17 @@ class Dispatch:
             await self._carry_out(write, item)
 
     async def _nominate_next(self) -> None:
-        """As many of these run as nominations are queued, and each takes the one that is the most urgent by then."""
+        """As many of these run as nominations were queued, and each takes the one that is the most urgent by then."""
         async with self._slots:
+            if not self._queue:  # some were taken back
+                return
             *_, write, item = heappop(self._queue)
+            self._nominating += 1
             try:
                 await self._carry_out(write, item)
             finally:
                 self._nominating -= 1
-                if not self._nominating:
+                if not self.is_nominating:
                     self._wake()  # some may wait for just that
 
     async def _carry_out(self, write: Write, item: _UnderWay) -> None:

@@ -117,6 +117,15 @@ def stop_half(desk: Desk) -> None:
     desk.gates.stop_after_nomination = ConnectionFailed("broke off")
 
 
+def stall(desk: Desk) -> None:
+    """Nominations that have begun do not come to their end, and so others queue."""
+    desk.gates.may_go_on.clear()
+
+
+def go_on(desk: Desk) -> None:
+    desk.gates.may_go_on.set()
+
+
 def miss(desk: Desk) -> None:
     """What becomes of the pods is not seen for a while."""
     desk.is_delivering = False
@@ -164,6 +173,8 @@ steps = st.one_of(
     ),
     *(st.just(schedule),) * 2,
     st.just(stop_half),
+    *(st.just(stall),) * 2,
+    st.just(go_on),
     st.just(miss),
     st.just(see),
     *(st.just(catch_up),) * 2,

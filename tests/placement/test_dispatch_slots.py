@@ -125,3 +125,42 @@ async def test_it_has_caught_up_when_the_last_write_has_a_slot_though_none_is_do
     for _ in range(WRITES_AT_ONCE):
         slots.release()
     await outbox.quiet()
+
+
+async def test_a_nomination_that_has_not_begun_can_be_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "WRITES_AT_ONCE", 1)
+    outbox, go_on = Outbox(), asyncio.Event()
+
+    async def wait() -> str:
+        await go_on.wait()
+        return "v1"
+
+    outbox.send(pod(name="begun"), wait, node="warm")
+    await asyncio.sleep(0)
+    for name in ("taken-back", "left"):
+        outbox.send(pod(name=name), answer, node="warm")
+    assert [queued.metadata.name for queued in outbox.dispatch.queued] == ["taken-back", "left"]
+    outbox.dispatch.take_back({"uid-begun", "uid-taken-back"})
+    assert outbox.dispatch.nominated == {"uid-begun": "warm", "uid-left": "warm"}
+    go_on.set()
+    await outbox.quiet()
+    assert outbox.done == ["begun", "left"]
+
+
+async def test_it_is_nominating_no_more_when_the_last_nomination_was_taken_back(outbox: Outbox) -> None:
+    outbox.send(pod(), answer)
+    outbox.dispatch.take_back({"uid-p1"})
+    assert not outbox.dispatch.is_nominating
+    await outbox.quiet()
+    assert (outbox.done, set(outbox.dispatch.pods)) == ([], set())
+
+
+async def test_taking_back_what_a_pod_was_before_it_was_edited_leaves_what_was_sent_for_it_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subject, "WRITES_AT_ONCE", 0)
+    outbox = Outbox()
+    outbox.send(pod("v0"), answer, node="warm")
+    outbox.send(pod("v1"), answer, rank=None)
+    outbox.dispatch.take_back({"uid-p1"})
+    assert set(outbox.dispatch.pods) == {"uid-p1"}

@@ -15,15 +15,29 @@ from model.errors import ConnectionFailed
 from placement.judge import Judge
 from placement.verdicts import Nominate, Verdict
 from tests.placement.desk import Desk
-from tests.placement.stories import CPUS, FREELY, HOLD_SECONDS, NODES, Step, cpus, place_of, staged, stories, take_turns
+from tests.placement.stories import (
+    CPUS,
+    FREELY,
+    HOLD_SECONDS,
+    NODES,
+    Step,
+    cpus,
+    go_on,
+    place_of,
+    staged,
+    stories,
+    take_turns,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _in_no_time() -> Iterator[None]:
-    """Pauses and retries take no time; deadlines are by the desk's clock."""
+    """Pauses and retries take no time, deadlines are by the desk's clock; and nominations come to queue."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("placement.controller.SHORTEST_PAUSE_WALL_SECONDS", 0.0)
         patch.setattr("placement.controller.LONGEST_PAUSE_WALL_SECONDS", 0.001)
+        patch.setattr("placement.controller.BACKLOG_PAUSE_WALL_SECONDS", 0.001)
+        patch.setattr("placement.dispatch.WRITES_AT_ONCE", 1)
         patch.setattr("placement.dispatch.RETRY_WALL_SECONDS", 0.001)
         yield
 
@@ -80,6 +94,8 @@ async def test_every_gate_is_opened_by_its_deadline_and_no_node_is_overcommitted
                 assert overcommitted(desk) == []
         desk.deliver()
         desk.now += HOLD_SECONDS
+        await desk.until(lambda: all(desk.read(name).status.nominated_node_name for name in desk.gated()))
+        go_on(desk)
         await desk.until(lambda: not desk.gated())
 
 
@@ -93,6 +109,7 @@ async def test_a_new_leader_owes_its_pods_what_the_last_one_did(story: list[tupl
             step(desk)
             await take_turns(turns)
         desk.gates.failures = [ConnectionFailed("killed")] * 20
+        go_on(desk)
     desk.gates.failures = []
     desk.gates.stop_after_nomination = None
     desk.deliver()
