@@ -34,7 +34,10 @@ class Placing:
         self._placement: asyncio.Task[None] | None = None
 
     async def begin(self, listens: Address) -> None:
-        """Run for the Lease. This address is listened on already: whoever connects there in vain takes us for dead."""
+        """Run for the Lease as soon as the snapshot is whole: who leads and knows nothing keeps out who could decide.
+
+        This address is listened on already: whoever connects there in vain takes us for dead.
+        """
         client, snapshot = self._client, self._snapshot
         reached = await reached_at(listens.host, listens.port, client.server)
         if not reached:
@@ -45,15 +48,24 @@ class Placing:
             )
         lease = LeaseName(names.NAMESPACE, names.CONTROLLERS_LEASE)
         leadership = self._leadership = Leadership(
-            client, lease, identity=platform.node(), address=reached, troubles=snapshot.troubles
+            client,
+            lease,
+            identity=platform.node(),
+            address=reached,
+            troubles=snapshot.troubles,
+            is_fit=lambda: snapshot.complaint() is None,
         )
         leadership.observers.append(lambda: snapshot.tenancy.leases.renewed_here(lease.name))
         recorder = EventRecorder(client, "stoker-placement", is_busy=lambda: controller.is_writing)
         gates = GateKeeper(client, snapshot.waiting.seen)
         controller = PlacementController(snapshot, gates, leadership, recorder.emit)
         self._background(recorder.run(), "events of placement")
-        self._background(leadership.run(), "leadership")
+        self._background(self._lead(leadership), "leadership")
         self._placement = self._background(controller.run(), "placement")
+
+    async def _lead(self, leadership: Leadership) -> None:
+        await self._snapshot.whole()
+        await leadership.run()
 
     async def end(self) -> None:
         """What is being written is finished before the next leader may begin, and we listen until then."""

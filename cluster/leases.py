@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from time import monotonic
 from typing import Any, Final
 
@@ -36,6 +37,10 @@ FIRST_LOOK_SECONDS: Final = 2 * RENEW_SECONDS + 1.0
 
 GIVE_UP_SECONDS: Final = 10.0
 """A leader that could not renew for so long stops leading, before others may begin (client-go's RenewDeadline)."""
+
+UNFIT_SECONDS: Final = 10.0
+"""A leader that is not fit to lead for so long without a break gives the Lease back. For less, a change of leaders
+would cost more than it brings: some seconds pass until another leads, who may be no better off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,8 @@ class Leadership:
     """Runs for a Lease and keeps it: `leading` is set while it is held.
 
     `address` is where this process listens already, as others reach it; empty keeps them from knowing when it is dead.
+    `is_fit` says whether this process could do what the Lease is for: it runs only while that is so, and gives the
+    Lease back where it is not for UNFIT_SECONDS. Where nobody is fit, nobody is seen to renew.
     """
 
     def __init__(
@@ -129,6 +136,7 @@ class Leadership:
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         troubles: Troubles | None = None,
+        is_fit: Callable[[], bool] = lambda: True,
     ) -> None:
         self.identity = f"{identity}_{secrets.token_hex(4)}"
         self.observers: list[Callable[[], None]] = []
@@ -142,6 +150,8 @@ class Leadership:
         self._sleep = sleep
         self._troubles = troubles or Troubles(clock=clock)
         self._name = f"Lease {lease.name}"
+        self._is_fit = is_fit
+        self._fit_at = -inf
         self._leading = False
         self._resigned = False
         self._writing = asyncio.Lock()
@@ -167,7 +177,7 @@ class Leadership:
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS), self._writing:  # a renewal under way may have won it
                 if self._leading:
-                    await self._give_back()
+                    await self._give_back(await self._client.get(self._lease.path))
         except (StokerError, TimeoutError) as error:
             log.warning("the Lease %s was not given back and has to run out: %s", self._lease.name, error)
         self._leading = False
@@ -184,8 +194,8 @@ class Leadership:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    async def _give_back(self) -> None:
-        current = await self._client.get(self._lease.path)
+    async def _give_back(self, current: dict[str, Any]) -> None:
+        """If it is ours."""
         if current["spec"].get("holderIdentity") == self.identity:
             await self._client.update(self._lease.path, self._body(current, Holder(""), seconds=1))
 
@@ -203,10 +213,15 @@ class Leadership:
 
     async def _round(self) -> None:
         started = self._clock()
+        may_lead = self._may_lead(started)
+        if not may_lead:
+            self._lose("not fit to lead")
         try:
             current = await self._client.get(self._lease.path)
         except NotFound:
             self._holders.met(Holder(""))
+            if not may_lead:
+                return
             await self._client.create(self._lease.collection, self._body({"metadata": {}, "spec": {}}, self._us))
             self._win(started)
             return
@@ -215,11 +230,21 @@ class Leadership:
         if not self._may_take(holder, current["spec"]):
             self._lose(f"held by {holder.identity}")
             return
+        if not may_lead:
+            await self._give_back(current)
+            return
         await self._client.update(self._lease.path, self._body(current, self._us))
         if self._holders.is_dead:
             fields = {"lease": self._lease.name, "holder": holder.identity}
             log.warning("took the Lease of a holder that is dead", extra={"fields": fields})
         self._win(started)
+
+    def _may_lead(self, now: float) -> bool:
+        """Fit to begin, or leading and fit lately enough to go on."""
+        if self._is_fit():
+            self._fit_at = now
+            return True
+        return self.leading and now - self._fit_at < UNFIT_SECONDS
 
     def _may_take(self, holder: Holder, spec: dict[str, Any]) -> bool:
         """Ours, free, of a dead process, or not renewed under our eyes for as long as it lasts."""

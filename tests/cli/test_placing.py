@@ -27,10 +27,16 @@ class Replica:
         self.is_writing = asyncio.Event()
         self.api.server = server
         client: ApiClient = self.api  # type: ignore[assignment] # what a Lease needs, and the server's URL
-        self.placing = Placing(client, Snapshot(client, Clock(), with_fleet=True), self._background)
+        self.snapshot = Snapshot(client, Clock(), with_fleet=True)
+        self.placing = Placing(client, self.snapshot, self._background)
 
     async def begin(self) -> None:
         await self.placing.begin(Address("", 9090))
+
+    def read(self) -> None:
+        """All that the snapshot is judged by."""
+        for reflector in self.snapshot.reflectors:
+            reflector.synced.set()
 
     async def close(self) -> None:
         for task in self.tasks:
@@ -67,6 +73,7 @@ async def test_what_is_being_written_is_finished_before_the_lease_is_given_back(
 
     monkeypatch.setattr(Leadership, "resign", resigning)
     await replica.begin()
+    replica.read()
     try:
         async with asyncio.timeout(10):
             await replica.is_writing.wait()
@@ -75,6 +82,47 @@ async def test_what_is_being_written_is_finished_before_the_lease_is_given_back(
     finally:
         await replica.close()
     assert replica.order == ["written", "giving back", "held by nobody"]
+
+
+async def test_a_replica_runs_for_the_lease_when_its_snapshot_is_whole_and_not_before() -> None:
+    replica = Replica()
+    await replica.begin()
+    try:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not replica.api.waiting.is_set()
+        replica.read()
+        async with asyncio.timeout(10):
+            await replica.api.created.wait()
+    finally:
+        await replica.close()
+
+
+async def test_a_replica_that_ends_before_its_snapshot_is_whole_gives_nothing_back() -> None:
+    replica = Replica()
+    await replica.begin()
+    try:
+        async with asyncio.timeout(10):
+            await replica.placing.end()
+    finally:
+        await replica.close()
+    assert not replica.api.waiting.is_set()
+
+
+async def test_a_leader_whose_snapshot_stays_unusable_gives_the_lease_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.leases.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("cluster.leases.UNFIT_SECONDS", 0.02)
+    replica = Replica()
+    await replica.begin()
+    replica.read()
+    try:
+        async with asyncio.timeout(10):
+            await replica.api.created.wait()
+            replica.snapshot.reflectors[0].synced.clear()
+            while replica.api.spec["holderIdentity"]:  # noqa: ASYNC110 - the renewals go on by themselves
+                await asyncio.sleep(0.005)
+    finally:
+        await replica.close()
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ class Replica:
 
     def __init__(self, api: Api, identity: str = "replica", address: str = "") -> None:
         self.now = 0.0
+        self.is_fit = True
         self._turn = asyncio.Semaphore(0)
         self._slept = asyncio.Semaphore(0)
         self._probe: asyncio.Future[None] = asyncio.Future()
@@ -109,6 +110,7 @@ class Replica:
             connect=api.connect,
             clock=lambda: self.now,
             sleep=self._sleep,
+            is_fit=lambda: self.is_fit,
         )
         self.task = asyncio.create_task(self.leadership.run())
         api.candidates.append(self.task)

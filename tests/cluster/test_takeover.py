@@ -146,6 +146,19 @@ async def test_who_leads_again_after_a_time_without_renewals_has_won_anew(api: A
     assert (one.leading, told) == (True, ["won"])
 
 
+async def test_who_is_not_fit_when_the_holder_dies_follows_at_its_next_look_when_it_is(api: Api) -> None:
+    await started(api, "one", ONE)
+    other = await started(api, "other", OTHER)
+    await other.probe()
+    other.is_fit = False
+    api.listening[ONE] = False
+    await other.probe()
+    assert not other.leading
+    other.is_fit = True
+    await other.round()
+    assert other.leading
+
+
 class Election:
     """Replicas that live and die, in one time."""
 
