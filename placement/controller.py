@@ -3,7 +3,7 @@
 It looks at all waiting pods when one of them changed, when the fleet changed under a hold, and when a wait or a
 deadline ends. What it decided is written in the background; until the watch shows the write, the pod is under way and
 its node's room is taken. Everything needed to go on stands in the pods themselves (gate, nomination, creation time),
-so a new leader starts with nothing.
+so a new leader starts with nothing. A gate that is overdue for some seconds needs none: any replica opens it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cluster.leases import Leadership
 from cluster.snapshot import Snapshot
 from cluster.waiting import has_our_gate
 from placement import metrics
-from placement.deadlines import held_since
+from placement.deadlines import OVERDUE_WALL_SECONDS, held_since
 from placement.decision import next_decision
 from placement.dispatch import Dispatch, Write
 from placement.gates import GateKeeper
@@ -33,7 +33,7 @@ from placement.judge import Judge
 from placement.notices import Notices
 from placement.ownership import Fate, Ownership, is_ours, lost_by, own
 from placement.survey import Survey
-from placement.verdicts import Hold, LetThrough, Nominate, Verdict
+from placement.verdicts import Hold, LetThrough, LetThroughReason, Nominate, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ LOST: Final = "nomination-lost"
 
 
 class PlacementController:
-    """`emit` takes events about pods, and says whether it did; `leadership` says whether this replica may write."""
+    """`emit` takes events about pods, and says whether it did; `leadership` says whether this replica may decide."""
 
     def __init__(
         self,
@@ -100,10 +100,11 @@ class PlacementController:
                 metrics.LEADING.set(self._leadership.leading)
                 self._due = inf
                 if self._leadership.leading:
-                    self._try_round()
+                    self._try(self._round)
                     metrics.ROUND_SECONDS.observe(monotonic() - began)
                 else:
                     metrics.GATED_PODS.clear()
+                self._try(self._open_overdue)
                 await asyncio.sleep(max(SHORTEST_PAUSE_WALL_SECONDS, monotonic() - began))  # half is left to others
         finally:
             await self._dispatch.finish()
@@ -141,10 +142,10 @@ class PlacementController:
         self._fleet_look = None
         self._changed.set()
 
-    def _try_round(self) -> None:
+    def _try(self, look: Callable[[], None]) -> None:
         """A mistake of ours in one round must not end placement; the next is due in a second at the latest."""
         try:
-            self._round()
+            look()
         except Exception:
             metrics.ROUND_ERRORS.inc()
             log.exception("a round of placement failed")
@@ -173,6 +174,14 @@ class PlacementController:
         closed = chain(gated, self._dispatch.queued)
         self._due = next_decision(held.values(), chain(deferred.values(), map(self._judge.deadline, closed)))
         self._gauge(held, undecided=len(gated) - len(verdicts) + len(deferred))
+
+    def _open_overdue(self) -> None:
+        """Open what a leader would have opened by now. It needs no Lease, and no more than to know the pods."""
+        clock = self._snapshot.clock
+        since = clock.now() - OVERDUE_WALL_SECONDS * clock.scale
+        gated = {pod.metadata.uid: pod for pod in self._idle(since) if has_our_gate(pod)}
+        for uid, verdict in self._judge.by_deadline(gated.values(), since).items():
+            self._carry_out(gated[uid], verdict)
 
     def _idle(self, now: float) -> list[wire.Pod]:
         """The pods that wait and are not under way. At its deadline none waits for its nomination to begin."""
@@ -228,7 +237,8 @@ class PlacementController:
                 self._dispatch.send(Write(pod, work, "nominate", done, verdict.node, rank))
             case LetThrough():
                 done = self._opened(pod, verdict.reason.value, verdict)
-                self._dispatch.send(Write(pod, partial(self._gates.let_through, pod), "let-through", done))
+                work, is_early = partial(self._gates.let_through, pod), verdict.reason is not LetThroughReason.DEADLINE
+                self._dispatch.send(Write(pod, work, "let-through", done, needs_lead=is_early))
             case Hold():
                 self._hold(pod, verdict)
 

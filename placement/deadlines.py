@@ -16,6 +16,13 @@ from model.profiles import ProfileSpec, TenantProfile
 LONGEST_HOLD_SECONDS: Final[int] = ProfileSpec.model_fields["max_hold_seconds"].default
 """For a pod whose profile is not to be had (deleted since): the default of `maxHoldSeconds`."""
 
+OVERDUE_WALL_SECONDS: Final = 5.0
+"""How long after its deadline a gate is opened by any replica, whether it leads or not: perhaps nobody does.
+
+In wall time. A leader needs less: its rounds are a second apart at most, and a write that failed is tried again after
+another.
+"""
+
 BINDING_WALL_SECONDS: Final = 60.0
 """What schedulers are given to bind a pod that was nominated, from when its gate was seen open.
 

@@ -36,7 +36,7 @@ class Write:
 
     `work` returns the pod's resourceVersion after it. Nominations queue: they are written in the order of their `rank`,
     the least first, and of equals the one that was sent first; until it begins, one can be taken back. What has no rank
-    does not queue with them.
+    does not queue with them. `needs_lead`: whether only a leader may write it.
     """
 
     pod: wire.Pod
@@ -45,6 +45,7 @@ class Write:
     done: Callable[[], None]
     node: str = ""
     rank: tuple[float, ...] | None = None
+    needs_lead: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class _UnderWay:
 class Dispatch:
     """A pod is under way from the decision until the watch shows it changed. `wake` is called when a new one is due.
 
-    What waited for its slot is dropped where `may_write` has become False: another leads by then, and knows more.
+    What needs a leader is dropped where `may_write` is False when its slot comes: another leads, and knows more.
     """
 
     def __init__(self, wake: Callable[[], None], may_write: Callable[[], bool]) -> None:
@@ -170,10 +171,13 @@ class Dispatch:
                 if not self.is_nominating:
                     self._wake()  # some may wait for just that
 
+    def _may_begin(self, write: Write) -> bool:
+        return not self._is_closing and (self._may_write() or not write.needs_lead)
+
     async def _carry_out(self, write: Write, item: _UnderWay) -> None:
         uid, key = write.pod.metadata.uid, write.pod.metadata.key
         try:
-            if self._is_closing or not self._may_write():
+            if not self._may_begin(write):
                 self._drop(uid, item)
                 return
             version = await write.work()
@@ -202,7 +206,7 @@ class Dispatch:
     async def _carry_out_note(self, write: Write, failed: Callable[[], None]) -> None:
         try:
             async with self._note_slots:
-                if self._is_closing or not self._may_write():
+                if not self._may_begin(write):
                     failed()
                     return
                 await write.work()

@@ -36,10 +36,11 @@ class Outbox:
         node: str = "",
         *,
         rank: tuple[float, ...] | None = (),
+        needs_lead: bool = True,
     ) -> None:
         """As a nomination, all of one rank, unless something else is said."""
         done = partial(self.done.append, sent.metadata.name)
-        self.dispatch.send(Write(sent, work, "test", done, node, rank))
+        self.dispatch.send(Write(sent, work, "test", done, node, rank, needs_lead))
 
     def note(self, sent: wire.Pod, work: Callable[[], Awaitable[str]]) -> None:
         write = Write(sent, work, "test", lambda: self.done.append(sent.metadata.name))

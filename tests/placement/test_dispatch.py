@@ -66,6 +66,13 @@ async def test_who_leads_no_more_by_the_time_of_a_slot_writes_nothing(outbox: Ou
     assert (outbox.done, outbox.dispatch.nominated) == ([], {})
 
 
+async def test_who_leads_no_more_still_writes_what_needs_no_leader(outbox: Outbox) -> None:
+    outbox.may_write = False
+    outbox.send(pod(), answer, rank=None, needs_lead=False)
+    await outbox.quiet()
+    assert outbox.done == ["p1"]
+
+
 async def test_at_the_end_only_what_has_begun_is_finished(outbox: Outbox) -> None:
     outbox.send(pod(), answer)
     await outbox.dispatch.finish()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cluster import wire
 from model.errors import ConnectionFailed
+from placement.deadlines import OVERDUE_WALL_SECONDS
 from placement.judge import Judge
 from placement.verdicts import Nominate, Verdict
 from tests.placement.desk import Desk
@@ -96,6 +97,21 @@ async def test_every_gate_is_opened_by_its_deadline_and_no_node_is_overcommitted
         desk.now += HOLD_SECONDS
         await desk.until(lambda: all(desk.read(name).status.nominated_node_name for name in desk.gated()))
         go_on(desk)
+        await desk.until(lambda: not desk.gated())
+
+
+@settings(max_examples=60)
+@given(stories)
+async def test_every_gate_is_opened_soon_after_its_deadline_though_nobody_leads(story: list[tuple[Step, int]]) -> None:
+    desk = staged()
+    async with desk.at_work():
+        for step, turns in story:
+            step(desk)
+            await take_turns(turns)
+        desk.leader.leading = False
+        go_on(desk)
+        desk.deliver()
+        desk.now += HOLD_SECONDS + OVERDUE_WALL_SECONDS
         await desk.until(lambda: not desk.gated())
 
 
