@@ -16,6 +16,7 @@ from cli.memory import keep_trim, settle, spare_collections
 from cli.options import Target
 from cli.roles import Listens, Role, verifies_clients
 from cli.tls import TlsOptions, keep_certificates, withdraw
+from model import names
 
 if TYPE_CHECKING:
     from certs.keeper import CertificateKeeper
@@ -155,7 +156,10 @@ class ServingProcess:
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_SECONDS):
                 await self._snapshot.admission_read()
-        await self._snapshot.tenancy.leases.known(self._leases_asked())
+        leases = self._snapshot.tenancy.leases
+        if self._options.places:
+            leases.expected_here(names.CONTROLLERS_LEASE)  # once the rest of the snapshot is read too
+        await leases.known(self._leases_asked())
 
     def _leases_asked(self) -> set[str]:
         from webhook.attendance import leases_behind

@@ -88,18 +88,22 @@ class LeaseObserver:
             self._seen[name] = self._clock()
         self._renewed[name] = renewed
 
+    def expected_here(self, name: str) -> None:
+        """This very process is about to run for it, whether the Lease is there yet or not."""
+        self._met.setdefault(name, self._clock())
+
     def renewed_here(self, name: str) -> None:
         """By this very process, which need not wait until it sees that."""
         self._seen[name] = self._clock()
         self._news.set()
 
     def complaint(self, asked: Collection[str]) -> str | None:
-        """Why it is too early to tell the living of these from the dead: one was met, and not yet due for renewal."""
+        """Why it is too early to tell the living of these from the dead: one was met or expected, and not yet due."""
         fresh = self._fresh(asked)
         return f"not known yet whether {', '.join(sorted(fresh))} is renewed" if fresh else None
 
     async def known(self, asked: Collection[str]) -> None:
-        """Return when there is no complaint: FIRST_LOOK_SECONDS after the last of these was met, at the latest."""
+        """Return when there is no complaint: FIRST_LOOK_SECONDS after the last was met, at the latest."""
         while fresh := self._fresh(asked):
             self._news.clear()
             with suppress(TimeoutError):

@@ -306,6 +306,24 @@ async def test_who_waits_to_know_of_leases_that_were_never_met_goes_on() -> None
     await asyncio.wait_for(watched.observer.known(["stoker-scheduler"]), 2)
 
 
+async def test_who_waits_to_know_of_a_lease_that_this_process_is_about_to_take_goes_on_when_it_has() -> None:
+    watched = Watched()
+    watched.observer.expected_here("stoker-controllers")
+    waiting = asyncio.create_task(watched.observer.known(["stoker-controllers"]))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    watched.observer.renewed_here("stoker-controllers")
+    await asyncio.wait_for(waiting, 2)
+
+
+def test_a_lease_that_this_process_does_not_come_to_take_is_not_expected_for_ever() -> None:
+    watched = Watched()
+    watched.observer.expected_here("stoker-controllers")
+    assert watched.observer.complaint(["stoker-controllers"])
+    watched.now += FIRST_LOOK_SECONDS
+    assert watched.observer.complaint(["stoker-controllers"]) is None
+
+
 def test_a_lease_that_was_deleted_is_not_renewed() -> None:
     watched = Watched()
     watched.tell(lease(1))
