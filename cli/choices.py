@@ -64,7 +64,7 @@ FAULTS: Final = (
 
 def one_of(names: tuple[str, ...]) -> str:
     """For the help text of an argument."""
-    return f"One of {', '.join(names)}; or {ALL} (some twenty minutes)."
+    return f"One of {', '.join(names)}; or {ALL} (some twenty-five minutes)."
 
 
 def benches(name: str) -> tuple[str, ...]:

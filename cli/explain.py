@@ -40,6 +40,16 @@ TOLD = (*PLACED, "Held", "GateOpened", "NominationCleared", "Scheduled", "Failed
 """Reasons of the events that tell how a pod came to its node."""
 
 
+REFUSALS = {
+    "cordoned": "it is cordoned",
+    "node-selector": "the pod's nodeSelector does not match",
+    "node-affinity": "the pod's required node affinity does not match",
+    "taint": "the pod does not tolerate a taint",
+    "anti-affinity": "the anti-affinity of a pod there, or near there, keeps it away",
+}
+"""What the values of `model.requirements.Refusal` mean."""
+
+
 class _Target(msgspec.Struct):
     """Of the forecast told on a pod, what its sentence says."""
 
@@ -102,7 +112,7 @@ async def _events_of(client: ApiClient, pod: wire.Pod) -> list[wire.Event]:
 
 
 def _forecasts(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any]:
-    """The profile, and a row for each node, best first; a note instead where Stoker has no say."""
+    """The profile, and a row for each node, the best that fits first; a note instead where Stoker has no say."""
     from cluster.translation import is_starting, pod_needs
     from extender.verdicts import priorities
 
@@ -113,6 +123,7 @@ def _forecasts(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any]:
         known = f"its profile {named!r} does not exist" if named else f"it has no annotation {names.PROFILE_ANNOTATION}"
         note = f"not a tenant's pod for Stoker: {known}"
         return {"profile": named, "note": note, "nodes": []}
+    misfits = {} if pod.spec.node_name else _misfits(snapshot, pod)
     facts = [
         # Its own start is no contention for itself.
         node.with_more_starting(-1.0) if node.name == pod.spec.node_name and is_starting(pod) else node
@@ -127,13 +138,44 @@ def _forecasts(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any]:
             "score": score,
             "seconds": None if forecast.impossible else round(forecast.seconds, 1),
             "terms": {term.name: round(term.seconds, 1) for term in forecast.terms},
-            "why": forecast.impossible
-            or "; ".join(f"{t.name}: {t.note}" for t in forecast.terms if t.note and t.seconds),
+            "fits": node.name not in misfits,
+            "why": "; ".join(
+                text
+                for text in (
+                    misfits.get(node.name, ""),
+                    forecast.impossible or "",
+                    *(
+                        f"{t.name}: {t.note}"
+                        for t in forecast.terms
+                        if t.note and t.seconds and not forecast.impossible
+                    ),
+                )
+                if text
+            ),
         }
         for node, forecast, score in zip(facts, result.forecasts, result.scores, strict=True)
         if forecast is not None
     ]
     return {"profile": profile.name, "nodes": sorted(rows, key=_rank)}
+
+
+def _misfits(snapshot: Snapshot, pod: wire.Pod) -> dict[str, str]:
+    """Why a pod that is not bound could not be bound to a node as things are, by node; nothing where it could.
+
+    What only the scheduler can judge, such as volumes, is not told.
+    """
+    from model.requirements import refusal
+    from model.resources import lacking
+    from placement.survey import Survey
+
+    wanted = Survey(snapshot).gated(pod).requirements
+    misfits: dict[str, str] = {}
+    for facts, traits, free in snapshot.fleet.offers():
+        if (refused := refusal(wanted, traits)) is not None:
+            misfits[facts.name] = REFUSALS[refused.value]
+        elif resource := lacking(wanted.amounts, free):
+            misfits[facts.name] = f"not enough {resource} is free"
+    return misfits
 
 
 def _gate(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any] | None:
@@ -158,8 +200,8 @@ def _gate(snapshot: Snapshot, pod: wire.Pod) -> dict[str, Any] | None:
     }
 
 
-def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:
-    return row["seconds"] is None, row["seconds"] or 0.0, row["node"]
+def _rank(row: dict[str, Any]) -> tuple[bool, bool, float, str]:
+    return not row["fits"], row["seconds"] is None, row["seconds"] or 0.0, row["node"]
 
 
 def _scheduling(pod: wire.Pod, events: list[wire.Event]) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.choices import ALL, BENCHMARKS, FAULTS, MODES, PLACEMENT, SCENARIOS, benches, one_of
-from model.errors import InvalidInput
+from model.errors import InvalidInput, LabError
 
 if TYPE_CHECKING:
     from benchmarks.placement import Size
     from benchmarks.report import Bench
     from lab.constants import Constants
     from lab.demo import Run
+    from lab.standing import LabState
     from lab.toolchain import Programs
     from lab.workload import Workload
 
@@ -194,19 +195,19 @@ def faults(
 def up(speed: Speed = None, constants: ConstantsFile = None) -> None:
     """Start a control plane with Stoker and the demo's fleet in the background, to try things on."""
     from lab.constants import load_constants
+    from lab.standing import read_state
     from lab.standing import up as stand_up
 
     load_constants(constants)  # mistakes in it are told here, not in the supervisor's log
+    if (standing := read_state()) is not None:
+        raise LabError(f"a lab stands already; take it down with `stoker lab down`, or use it:\n{_to_use(standing)}")
     _programs()
     _tell("starting the lab (about 20 s) ...")
     arguments = ["--speed", str(speed)] if speed else []
     state = stand_up([*arguments, *(["--constants", str(constants.absolute())] if constants else [])])
+    typer.echo(f"The lab stands; logs are in {state.logs}. To use it:\n{_to_use(state)}")
     typer.echo(
-        f"The lab stands; logs are in {state.logs}. To use it:\n"
-        f"  export KUBECONFIG={state.kubeconfig}\n"
-        f"  {state.kubectl} get nodes\n"
-        f"  stoker nodes --time-scale {state.speed:g}\n"
-        "Take it down with `stoker lab down`."
+        "Its time is faster: explain and release need the --time-scale too. Take it down with `stoker lab down`."
     )
 
 
@@ -226,6 +227,14 @@ def hold(speed: Speed = None, constants: ConstantsFile = None) -> None:
 
     loaded = load_constants(constants)
     asyncio.run(hold_lab(loaded, speed or loaded.speed, _tell))
+
+
+def _to_use(state: LabState) -> str:
+    return (
+        f"  export KUBECONFIG={state.kubeconfig}\n"
+        f"  {state.kubectl} get nodes\n"
+        f"  stoker nodes --time-scale {state.speed:g}"
+    )
 
 
 async def _demo(

@@ -58,6 +58,17 @@ async def test_a_held_pods_node_deadline_and_events_are_told(yard: Yard, control
     assert "Held: waits for " in text
 
 
+async def test_nodes_that_cannot_take_the_pod_stand_last_and_say_why(yard: Yard, control_plane: ControlPlane) -> None:
+    await yard.profile()
+    fitting, cordoned = await yard.node("fitting"), await yard.node("a-cordoned")
+    await yard.client.patch(f"/api/v1/nodes/{cordoned}", {"spec": {"unschedulable": True}})
+    await yard.pod()
+    answer: dict[str, Any] = json.loads(await explained(yard, control_plane.admin_kubeconfig, "-o", "json"))
+    rows = [row for row in answer["nodes"] if row["node"] in (fitting, cordoned)]
+    assert [(row["node"], row["fits"]) for row in rows] == [(fitting, True), (cordoned, False)]
+    assert rows[1]["why"].startswith("it is cordoned")
+
+
 async def test_a_gate_that_nobody_opened_in_time_is_told_with_the_way_out(
     yard: Yard, control_plane: ControlPlane
 ) -> None:
